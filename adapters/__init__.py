@@ -1,0 +1,1 @@
+"""Everything that touches the world: logs, index, keyring, Avro, Postgres, and the protocols' codecs."""

@@ -1,0 +1,1 @@
+"""The embedded log: one SQLite file that is the ledger of a node of its own."""

@@ -1,0 +1,109 @@
+"""Connections to the embedded log's SQLite file: one that writes, and one that reads for each thread."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+FORMAT: Final = 1
+_HERE: Final = Path(__file__).parent
+
+
+class WrongFormat(Exception):
+    """The data folder was written by another version; the message says which and what to do."""
+
+
+class Database:
+    """A SQLite file, or memory for tests (where all threads share one connection)."""
+
+    def __init__(self, path: Path | None, partition: str = "0", *, read_only: bool = False) -> None:
+        self._path = path
+        self._partition = partition
+        self._local = threading.local()
+        self._shared: sqlite3.Connection | None = None
+        self._readers: list[sqlite3.Connection] = []
+        self.lock = threading.RLock()
+        """Held by whoever uses the shared connection of a database in memory."""
+        if path is None:
+            self._shared = self._open(None)
+        if not read_only:
+            self.writer = self._shared or self._open(path)
+            self._prepare()
+
+    def _open(self, path: Path | None, *, read_only: bool = False) -> sqlite3.Connection:
+        if read_only:
+            connection = sqlite3.connect(
+                f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, cached_statements=512
+            )
+        else:
+            connection = sqlite3.connect(
+                path or ":memory:", isolation_level=None, check_same_thread=False, cached_statements=512
+            )
+        connection.execute("PRAGMA busy_timeout = 10000")
+        connection.execute("PRAGMA cache_size = -65536")
+        connection.execute("PRAGMA mmap_size = 268435456")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        if not read_only:
+            # FULL: a commit is on the disk when it returns; secure_delete: what is destroyed is overwritten.
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+                connection.execute(f"PRAGMA {pragma}")
+            connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        return connection
+
+    def _prepare(self) -> None:
+        for script in ("index.sql", "keyring.sql"):
+            self.writer.executescript((_HERE / script).read_text())
+        row = self.writer.execute("SELECT version FROM format").fetchone()
+        if row is None:
+            self.writer.execute("INSERT INTO format VALUES (?, ?)", (FORMAT, self._partition))
+        elif row[0] != FORMAT:
+            raise WrongFormat(
+                f"the data folder has format {row[0]}, this version reads format {FORMAT}: "
+                "run the version that wrote it, or restore a backup made with it"
+            )
+
+    def one(self, query: str, parameters: Sequence[Any]) -> Any:
+        """The first row of a single statement, or None: a read transaction of its own."""
+        if self._shared is not None:
+            with self.lock:
+                return self._shared.execute(query, parameters).fetchone()
+        return self._reader().execute(query, parameters).fetchone()
+
+    def _reader(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._open(self._path, read_only=True)
+            self._readers.append(connection)
+        return connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection inside one read transaction: everything read is of one moment."""
+        if self._shared is not None:
+            with self.lock:
+                yield self._shared
+            return
+        connection = self._reader()
+        if connection.in_transaction:
+            yield connection
+            return
+        connection.execute("BEGIN")
+        try:
+            yield connection
+        finally:
+            connection.execute("COMMIT")
+
+    def truncate_wal(self) -> bool:
+        """Move the WAL into the file and empty it; whether no reader was in the way."""
+        if self._path is None:
+            return True
+        busy: int = self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        return busy == 0
+
+    def close(self) -> None:
+        for connection in self._readers:
+            connection.close()
+        if hasattr(self, "writer"):
+            self.writer.close()

@@ -1,0 +1,189 @@
+"""The ledger on a node: makes a command and its caller into work for the sequencer, and records refusals."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Final
+
+from adapters.fresh_ids import new_id
+from domain import tenants
+from domain.boundary import Boundary, Expectation
+from domain.capabilities import DECIDERS
+from domain.command import Command, Decider, Known, Missing, NotPermitted, Refused, Taken
+from domain.event import Code, Event, Instant, Meta, Recorded
+from domain.ids import DEPLOYMENT, TenantId
+from domain.ledger import (
+    Caller,
+    CommandHadNoEffect,
+    CommandRefused,
+    NewKeys,
+    Outcome,
+    RefusalsSummarised,
+    Sequencer,
+    Work,
+)
+
+RECORDED_SINGLY: Final = 10
+"""Refusals of one actor, command and reason within a window; more are summed up."""
+WINDOW: Final = 60_000_000
+MOST_COUNTED: Final = 10_000
+
+
+REFUSALS: Final = {each.__name__: each for each in (Refused, Missing, Taken, NotPermitted)}
+
+
+class _Refusals:
+    """How often one actor was refused one command for one reason in the window that runs."""
+
+    __slots__ = ("count", "first", "last")
+
+    def __init__(self, now: int) -> None:
+        self.first = self.last = now
+        self.count = 0
+
+
+class LocalLedger:
+    """See domain.ledger.Ledger."""
+
+    def __init__(self, sequencer: Sequencer, clock: Callable[[], int]) -> None:
+        self._sequencer = sequencer
+        self._clock = clock
+        self._refusals: OrderedDict[tuple[str, str, str, str], _Refusals] = OrderedDict()
+
+    async def execute(
+        self, command: Command, by: Caller, *, expects: Iterable[Expectation] = (), keys: NewKeys | None = None
+    ) -> Outcome:
+        decider = DECIDERS[type(command)]
+        name = type(command).__name__
+        alive = Boundary() if by.tenant == DEPLOYMENT else tenants.life_of(by.tenant)
+        work = Work(
+            tenant=by.tenant,
+            boundary=command.boundary() | alive,
+            then=lambda known: command.then(known.inner),
+            begin=partial(_Alive, decider, by.tenant),
+            decide=partial(self._decide, decider, command, name, by),
+            meta=_meta(by, name),
+            expects=tuple(expects),
+            holds=by.authority.holds,
+            idempotency=by.idempotency,
+            keys=keys,
+        )
+        return _answer(await self._sequencer.execute(work))
+
+    async def refuse(self, name: str, by: Caller, reason: str) -> None:
+        """Record that a caller was not permitted to ask for this; then raises NotPermitted."""
+
+        def decide(_: Any) -> list[Event]:
+            return self._refused(name, by, reason, "NotPermitted")
+
+        meta = _meta(by, name)
+        await self._sequencer.execute(
+            Work(by.tenant, Boundary(), lambda _: Boundary(), Known, decide, meta, idempotency=by.idempotency)
+        )
+        raise NotPermitted(reason)
+
+    def _decide(self, decider: Decider, command: Command, name: str, by: Caller, known: "_Alive") -> list[Event]:
+        try:
+            known.must_be_alive(command)
+            events = decider.decide(command, known.inner)
+        except Refused as refused:
+            events = self._refused(name, by, refused.reason, type(refused).__name__)
+            if not events:
+                raise
+            return events
+        if not events and by.idempotency:
+            return [CommandHadNoEffect(Code(name))]
+        return events
+
+    def _refused(self, name: str, by: Caller, reason: str, kind: str = "Refused") -> list[Event]:
+        """The events that record a refusal: one each, until there are too many of a kind."""
+        now = self._clock()
+        key = (by.tenant, by.actor.id, name, reason)
+        counted = self._refusals.get(key)
+        events: list[Event] = []
+        if counted is not None and now - counted.first > WINDOW:
+            if counted.count > RECORDED_SINGLY:
+                events.append(_summary(name, reason, counted))
+            counted = None
+        if counted is None:
+            counted = self._refusals[key] = _Refusals(now)
+            if len(self._refusals) > MOST_COUNTED:
+                self._refusals.popitem(last=False)
+        counted.count += 1
+        counted.last = now
+        if counted.count <= RECORDED_SINGLY or by.idempotency:
+            events.append(CommandRefused(Code(name), Code(kind), Code(reason)))
+        return events
+
+
+class _Alive(Known):
+    """What a capability knows, and whether the tenant is alive."""
+
+    def __init__(self, decider: Decider, tenant: TenantId, now: Instant) -> None:
+        super().__init__(now)
+        self.inner = decider.begin(now)
+        self.tallies = self.inner.tallies
+        self._life = "active" if tenant == DEPLOYMENT else "none"
+
+    def evolve(self, recorded: Recorded) -> None:
+        match recorded.event:
+            case tenants.TenantCreated() | tenants.TenantResumed():
+                self._life = "active"
+            case tenants.TenantSuspended():
+                self._life = "suspended"
+            case tenants.TenantDeleted():
+                self._life = "deleted"
+        self.inner.evolve(recorded)
+
+    def must_be_alive(self, command: Command) -> None:
+        if isinstance(command, tenants.CreateTenant):
+            return
+        if self._life in ("none", "deleted"):
+            raise Missing("the tenant does not exist")
+        if self._life == "suspended" and not command.while_suspended:
+            raise Refused("the tenant is suspended; resume it first")
+
+
+def _meta(by: Caller, command: str) -> Meta:
+    command_id = new_id("cmd")
+    tags = [f"actor:{by.actor.id}", f"command:{command_id}"]
+    tags += (f"actor:{each.partition(':')[2]}" for each in by.on_behalf_of)
+    if by.credential:
+        tags.append(f"credential:{by.credential}")
+    if by.address:
+        tags.append(f"address:{by.address}")
+    idempotency = by.idempotency
+    return Meta(
+        event_id="",
+        actor_kind=by.actor.kind,
+        actor_id=by.actor.id,
+        on_behalf_of=by.on_behalf_of,
+        credential_id=by.credential,
+        authority_permission=by.authority.permission,
+        authority_decision=by.authority.decision,
+        authority_policies=by.authority.policies,
+        authority_position=by.authority.position,
+        command_id=command_id,
+        causation_id=by.causation_id,
+        correlation_id=by.correlation_id,
+        idempotency_key=idempotency.key if idempotency else None,
+        idempotency_body=idempotency.body if idempotency else None,
+        request=by.request,
+        request_address=by.address,
+        tags=tuple(tags),
+    )
+
+
+def _summary(name: str, reason: str, counted: _Refusals) -> RefusalsSummarised:
+    more = counted.count - RECORDED_SINGLY
+    return RefusalsSummarised(Code(name), Code(reason), more, Instant(counted.first), Instant(counted.last))
+
+
+def _answer(outcome: Outcome) -> Outcome:
+    """A command that was refused is answered by its refusal, also when it is repeated."""
+    match outcome.events:
+        case (*_, CommandRefused(_, kind, reason)):
+            raise REFUSALS.get(kind, Refused)(reason)
+        case (CommandHadNoEffect(),):
+            return Outcome(outcome.tenant, outcome.position, outcome.instant, (), outcome.repeated)
+    return outcome

@@ -1,0 +1,1 @@
+"""Access: named permissions, and who has them."""

@@ -1,0 +1,375 @@
+"""A user: a person known to a tenant, with a name that is unique there."""
+
+from typing import assert_never
+
+import msgspec
+
+from domain.access.owners import KnownOwners, is_owner
+from domain.boundary import Boundary, Tally, about
+from domain.command import Command, Decider, Missing, Refused, Taken
+from domain.directory.life import (
+    SubjectErased,
+    UserDeactivated,
+    UserDeleted,
+    UserProvisioned,
+    UserReactivated,
+    life_of_user,
+)
+from domain.event import Event, Instant, Recorded, Sealed
+from domain.ids import DirectoryId, Handle, UserId
+
+
+class UserProfileChanged(Event):
+    """The whole profile as it is from now on."""
+
+    user: UserId
+    display_name: Sealed | None
+    given_name: Sealed | None
+    family_name: Sealed | None
+    email: Sealed | None
+    attributes: Sealed | None
+
+
+class UserRenamed(Event):
+    user: UserId
+    user_name: Sealed
+    user_name_handle: Handle
+    former_handle: Handle
+
+
+class UserExternalIdChanged(Event):
+    """What the person's directory calls them from now on; None if it has no word for them."""
+
+    user: UserId
+    external_id: Sealed | None
+    external_id_handle: Handle | None
+    former_handle: Handle | None
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """What a tenant knows of a person, all of it sealed; `attributes` holds the rest of the SCIM resource as JSON."""
+
+    display_name: Sealed | None = None
+    given_name: Sealed | None = None
+    family_name: Sealed | None = None
+    email: Sealed | None = None
+    attributes: Sealed | None = None
+
+
+class Unique(msgspec.Struct, frozen=True):
+    """A value nobody else may have (in the tenant, or in one directory), and the handle that stands for it."""
+
+    value: Sealed
+    handle: Handle
+
+
+class ProvisionUser(Command):
+    permission = "users:manage"
+    user: UserId
+    name: Unique
+    profile: Profile = Profile()
+    directory: DirectoryId | None = None
+    external_id: Unique | None = None
+    active: bool = True
+
+    def boundary(self) -> Boundary:
+        wanted = life_of_user(self.user) | holder_of(self.name.handle)
+        return wanted | holder_of(self.external_id.handle) if self.external_id else wanted
+
+
+class ReviseUser(Command):
+    """Everything about a user at once, as a directory sends it; what is None stays as it is."""
+
+    permission = "users:manage"
+    user: UserId
+    name: Unique | None = None
+    profile: Profile | None = None
+    external_id: Unique | None = None
+    forget_external_id: bool = False
+    active: bool | None = None
+
+    def boundary(self) -> Boundary:
+        wanted = life_of_user(self.user) | names_of(self.user) | about(self.user, UserProfileChanged)
+        for unique in (self.name, self.external_id):
+            if unique is not None:
+                wanted |= holder_of(unique.handle)
+        return wanted | is_owner(self.user) if self.active is False else wanted
+
+    def then(self, known: "KnownUser") -> Boundary:
+        return known.owners.others_than(self.user, known.tallies) if self.active is False else Boundary()
+
+
+class ChangeProfile(Command):
+    permission = "users:manage"
+    user: UserId
+    profile: Profile
+
+    def boundary(self) -> Boundary:
+        return life_of_user(self.user) | about(self.user, UserProfileChanged)
+
+
+class RenameUser(Command):
+    permission = "users:manage"
+    user: UserId
+    name: Unique
+
+    def boundary(self) -> Boundary:
+        return life_of_user(self.user) | names_of(self.user) | holder_of(self.name.handle)
+
+
+class DeactivateUser(Command):
+    permission = "users:manage"
+    user: UserId
+
+    def boundary(self) -> Boundary:
+        return life_of_user(self.user) | is_owner(self.user)
+
+    def then(self, known: "KnownUser") -> Boundary:
+        return known.owners.others_than(self.user, known.tallies)
+
+
+class ReactivateUser(Command):
+    permission = "users:manage"
+    user: UserId
+
+    def boundary(self) -> Boundary:
+        return life_of_user(self.user)
+
+
+class DeleteUser(Command):
+    permission = "users:manage"
+    user: UserId
+
+    def boundary(self) -> Boundary:
+        return life_of_user(self.user) | names_of(self.user) | is_owner(self.user)
+
+    def then(self, known: "KnownUser") -> Boundary:
+        return known.owners.others_than(self.user, known.tallies)
+
+
+class EraseUser(Command):
+    """Delete the person if they still exist, and destroy the keys that open what was ever recorded of them."""
+
+    permission = "users:erase"
+    while_suspended = True
+    user: UserId
+
+    def boundary(self) -> Boundary:
+        ever = Boundary(tallies=(handles_ever_of(self.user),))
+        return life_of_user(self.user) | names_of(self.user) | is_owner(self.user) | ever
+
+    def then(self, known: "KnownUser") -> Boundary:
+        wanted = known.owners.others_than(self.user, known.tallies)
+        for handle in known.tallies["handles"]:
+            if handle not in known.holders:
+                wanted |= holder_of(handle)
+        return wanted
+
+
+UsersCommand = (
+    ProvisionUser | ReviseUser | ChangeProfile | RenameUser | DeactivateUser | ReactivateUser | DeleteUser | EraseUser
+)
+
+
+def names_of(user: UserId) -> Boundary:
+    """What a user is called."""
+    return about(user, UserProvisioned, UserRenamed, UserExternalIdChanged)
+
+
+def holder_of(handle: Handle) -> Boundary:
+    """Who has a user name, or whom a directory's own id means."""
+    return about(handle, UserProvisioned, UserRenamed, UserExternalIdChanged, UserDeleted)
+
+
+def handles_ever_of(user: UserId) -> Tally:
+    """Every handle that ever stood for something of this user."""
+    return Tally("handles", f"user:{user}", (UserProvisioned, UserRenamed, UserExternalIdChanged), dict, _note_handles)
+
+
+def _note_handles(handles: dict[Handle, None], recorded: Recorded) -> None:
+    match recorded.event:
+        case UserProvisioned(user_name_handle=name, external_id_handle=external):
+            handles.update(dict.fromkeys(each for each in (name, external) if each))
+        case UserRenamed(user_name_handle=handle) | UserExternalIdChanged(external_id_handle=handle) if handle:
+            handles[handle] = None
+
+
+class KnownUser(KnownOwners):
+    """A user's life, names and profile; who holds the values asked about; who else is an owner."""
+
+    def __init__(self, now: Instant) -> None:
+        super().__init__(now)
+        self.name: Unique | None = None
+        self.external_id: Unique | None = None
+        self.directory: DirectoryId | None = None
+        self.profile: Profile | None = None
+        self.holders: dict[Handle, UserId | None] = {}
+
+    def evolve(self, recorded: Recorded) -> None:
+        super().evolve(recorded)
+        match recorded.event:
+            case UserProvisioned() as event:
+                self.name = Unique(event.user_name, event.user_name_handle)
+                self._profile_is(event)
+                self.holders[event.user_name_handle] = event.user
+                if event.external_id and event.external_id_handle:
+                    self.external_id = Unique(event.external_id, event.external_id_handle)
+                    self.holders[event.external_id_handle] = event.user
+            case UserProfileChanged() as event:
+                self._profile_is(event)
+            case UserRenamed(user, value, handle, former):
+                self.name = Unique(value, handle)
+                self.holders[former] = None
+                self.holders[handle] = user
+            case UserExternalIdChanged(user, value, handle, former):
+                self.external_id = Unique(value, handle) if value and handle else None
+                if former:
+                    self.holders[former] = None
+                if handle:
+                    self.holders[handle] = user
+            case UserDeleted(_, name, external):
+                self.holders[name] = None
+                if external:
+                    self.holders[external] = None
+
+    def _profile_is(self, event: UserProvisioned | UserProfileChanged) -> None:
+        self.profile = Profile(event.display_name, event.given_name, event.family_name, event.email, event.attributes)
+
+    def exists(self, user: UserId) -> None:
+        if not self.lives.user_exists(user):
+            raise Missing("the user does not exist")
+
+    def is_free(self, unique: Unique, user: UserId, what: str) -> None:
+        if self.holders.get(unique.handle) not in (None, user):
+            raise Taken(f"another user has this {what}; choose another, or change that user")
+
+
+def decide(command: UsersCommand, known: KnownUser) -> list[Event]:
+    match command:
+        case ProvisionUser(user, name, _, _, external_id):
+            if user in known.lives.users:
+                raise Taken("the user exists already")
+            known.is_free(name, user, "user name")
+            if external_id:
+                known.is_free(external_id, user, "external id")
+            return [_provisioned(command)]
+        case ReviseUser(user):
+            known.exists(user)
+            return _revised(command, known)
+        case ChangeProfile(user, profile):
+            known.exists(user)
+            return _profile_changed(user, profile, known)
+        case RenameUser(user, name):
+            known.exists(user)
+            return _renamed(user, name, known)
+        case DeactivateUser(user):
+            known.exists(user)
+            return _activity(user, False, known)
+        case ReactivateUser(user):
+            known.exists(user)
+            return _activity(user, True, known)
+        case DeleteUser(user):
+            known.exists(user)
+            return _deleted(user, known)
+        case EraseUser(user):
+            if known.lives.users.get(user, "erased") == "erased":
+                raise Missing("the user does not exist, or is erased already")
+            return _erased(user, known)
+        case _:
+            assert_never(command)
+
+
+def _provisioned(command: ProvisionUser) -> UserProvisioned:
+    profile, external = command.profile, command.external_id
+    return UserProvisioned(
+        command.user,
+        command.name.value,
+        command.name.handle,
+        profile.display_name,
+        profile.given_name,
+        profile.family_name,
+        profile.email,
+        profile.attributes,
+        command.directory,
+        external.value if external else None,
+        external.handle if external else None,
+        command.active,
+    )
+
+
+def _revised(command: ReviseUser, known: KnownUser) -> list[Event]:
+    events: list[Event] = []
+    if command.name:
+        events += _renamed(command.user, command.name, known)
+    if command.external_id or command.forget_external_id:
+        events += _external_id_changed(command.user, command.external_id, known)
+    if command.profile:
+        events += _profile_changed(command.user, command.profile, known)
+    if command.active is not None:
+        events += _activity(command.user, command.active, known)
+    return events
+
+
+def _renamed(user: UserId, name: Unique, known: KnownUser) -> list[Event]:
+    known.is_free(name, user, "user name")
+    if known.name is None or name.value.same_as(known.name.value):
+        return []
+    return [UserRenamed(user, name.value, name.handle, known.name.handle)]
+
+
+def _external_id_changed(user: UserId, wanted: Unique | None, known: KnownUser) -> list[Event]:
+    current = known.external_id
+    if wanted is None:
+        return [UserExternalIdChanged(user, None, None, current.handle)] if current else []
+    known.is_free(wanted, user, "external id")
+    if current and wanted.value.same_as(current.value):
+        return []
+    return [UserExternalIdChanged(user, wanted.value, wanted.handle, current.handle if current else None)]
+
+
+def _profile_changed(user: UserId, wanted: Profile, known: KnownUser) -> list[Event]:
+    current = known.profile or Profile()
+    same = all(
+        (new is None and old is None) or (new is not None and new.same_as(old))
+        for new, old in zip(msgspec.structs.astuple(wanted), msgspec.structs.astuple(current), strict=True)
+    )
+    return [] if same else [UserProfileChanged(user, *msgspec.structs.astuple(wanted))]
+
+
+def _activity(user: UserId, active: bool, known: KnownUser) -> list[Event]:
+    if active == (known.lives.users[user] == "active"):
+        return []
+    if active:
+        return [UserReactivated(user)]
+    known.owners.may_lose(user, known.lives)
+    return [UserDeactivated(user)]
+
+
+def _deleted(user: UserId, known: KnownUser) -> list[Event]:
+    known.owners.may_lose(user, known.lives)
+    if known.name is None:
+        raise Refused("the user has no name on record")
+    return [UserDeleted(user, known.name.handle, known.external_id.handle if known.external_id else None)]
+
+
+def _erased(user: UserId, known: KnownUser) -> list[Event]:
+    events = _deleted(user, known) if known.lives.user_exists(user) else []
+    mine = [handle for handle in known.tallies["handles"] if known.holders.get(handle) in (None, user)]
+    chunks = [mine[start : start + 8] for start in range(0, len(mine), 8)] or [[]]
+    return [*events, *(SubjectErased(user, tuple(chunk)) for chunk in chunks)]
+
+
+decider = Decider(
+    commands=(
+        ProvisionUser,
+        ReviseUser,
+        ChangeProfile,
+        RenameUser,
+        DeactivateUser,
+        ReactivateUser,
+        DeleteUser,
+        EraseUser,
+    ),
+    begin=KnownUser,
+    decide=decide,
+)

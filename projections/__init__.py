@@ -1,0 +1,1 @@
+"""Pure folds from events to rows, and the questions that the rows answer."""

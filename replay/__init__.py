@@ -1,0 +1,1 @@
+"""Going back: as of, diff, rebuild, and verify."""

@@ -1,0 +1,1 @@
+"""The public contract: one Avro schema per event, the list of their ids, and the compatibility check."""

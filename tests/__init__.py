@@ -1,0 +1,1 @@
+"""The same folders again, each proven from the outside."""
