@@ -86,7 +86,7 @@ def _is_meant(attribute: Attribute, entry: Any, listed: Any) -> bool:
     telling = {"value", "type"} & listed.keys() if "value" in listed else listed.keys()
     if attribute.name == "members":
         telling = {"value"} & listed.keys()
-    return bool(telling) and all(_same(attribute, name, entry, listed) for name in telling)
+    return all(_same(attribute, name, entry, listed) for name in telling)
 
 
 def _same(attribute: Attribute, name: str, left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:

@@ -52,7 +52,8 @@ class Scanner:
         self._next = 0
 
     def _scan(self, text: str) -> list[Token]:
-        tokens, place, end = [], 0, len(text.rstrip(" \t\r\n"))
+        tokens: list[Token] = []
+        place, end = 0, len(text.rstrip(" \t\r\n"))
         while place < end:
             found = _TOKEN.match(text, place)
             if len(tokens) == MAX_TOKENS:

@@ -78,7 +78,7 @@ async def _position(
         Header(
             alias="Muniment-Position",
             description="`tenant:position` of an earlier answer: this one will be no older.",
-            json_schema_extra={"minLength": 3, "pattern": "^[a-z0-9_]{1,64}:[1-9][0-9]{0,17}$", "examples": ["tnt_1:10423"]},
+            json_schema_extra={"pattern": "^[a-z0-9_]{1,64}:[1-9][0-9]{0,17}$", "examples": ["tnt_1:10423"]},
         ),
     ] = None,
 ) -> PositionToken | None:

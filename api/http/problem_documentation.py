@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from api.http import problems
+from api.http.json_body import BIGGEST
 
 _ALWAYS: Final = (problems.BAD_REQUEST, problems.URI_TOO_LONG, problems.HEADERS_TOO_LARGE)
 _WITH_A_BODY: Final = (problems.PAYLOAD_TOO_LARGE, problems.UNSUPPORTED_MEDIA_TYPE)
@@ -22,6 +23,7 @@ def document_problems(document: dict[str, Any]) -> None:
         _complete(operation)
     for name in _FRAMEWORKS:
         schemas.pop(name, None)
+    _bound_integers(schemas)
     schema = problems.ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas |= schema.pop("$defs", {}) | {"Problem": schema}
 
@@ -51,6 +53,21 @@ def _tell_what_an_address_can_hold(schema: dict[str, Any], place: str) -> None:
         schema |= forms[0] | schema if len(forms) == 1 else {"anyOf": forms}
     if place == "path" and schema.get("type") == "string":
         schema.setdefault("pattern", _IN_A_PATH)
+
+
+def _bound_integers(part: object) -> None:
+    """What JSON bodies are held to: 64 bits."""
+    if isinstance(part, list):
+        for each in part:
+            _bound_integers(each)
+    elif isinstance(part, dict):
+        if part.get("type") == "integer":
+            if "minimum" not in part and "exclusiveMinimum" not in part:
+                part["minimum"] = -BIGGEST - 1
+            if "maximum" not in part and "exclusiveMaximum" not in part:
+                part["maximum"] = BIGGEST
+        for each in part.values():
+            _bound_integers(each)
 
 
 def _is_frameworks(response: dict[str, Any]) -> bool:

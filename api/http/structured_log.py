@@ -70,7 +70,6 @@ def _correlate(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMappin
 def _tell_failure(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace `exc_info` by what was raised and where; messages are left out, because they quote values."""
     failure = line.pop("exc_info", None)
-    line.pop("stack_info", None)
     if failure is True:
         failure = sys.exc_info()[1]
     if isinstance(failure, BaseException):

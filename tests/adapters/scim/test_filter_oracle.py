@@ -56,7 +56,7 @@ resources = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(text=filters, resource=resources)
 def test_we_agree_with_the_reference(text: str, resource: dict[str, Any]) -> None:
     expected = scim2_models.ScimFilter[Model](text).match(Model.model_validate(resource))

@@ -8,7 +8,7 @@ import pytest
 from adapters.scim.errors import ScimError
 from adapters.scim.leniency import Tolerance
 from adapters.scim.patch import MAX_OPERATIONS, apply, read_patch
-from adapters.scim.schema import ENTERPRISE, USER
+from adapters.scim.schema import ENTERPRISE, USER, Attribute, ResourceType
 
 ANN: dict[str, Any] = {
     "schemas": [USER.urn, ENTERPRISE],
@@ -263,3 +263,13 @@ def test_the_body_of_a_patch_is_a_patch_op() -> None:
         with pytest.raises(ScimError) as error:
             read_patch(body, STRICT)
         assert error.value.scim_type == "invalidSyntax"
+
+
+def test_of_two_schemas_that_begin_alike_the_longer_is_meant() -> None:
+    short, long = "urn:example:2.0:User", "urn:example:2.0:User:More"
+    size = {"size": Attribute(name="size")}
+    kind = ResourceType(
+        "Thing", "/Things", "urn:example:2.0:Thing", {"more": Attribute(name="more")}, {short: size, long: size}
+    )
+    after = apply({}, [add(f"{long}:size", "9"), add(f"{short}:size", "1")], kind)
+    assert (after[long], after[short]) == ({"size": "9"}, {"size": "1"})

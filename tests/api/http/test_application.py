@@ -9,7 +9,7 @@ import pytest
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from prometheus_client import CollectorRegistry
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.types import Message
 
 from api.http import problems
@@ -25,6 +25,7 @@ PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 class User(BaseModel):
     name: str
+    logins: int = Field(0, ge=0)
 
 
 def made() -> Application:
@@ -77,11 +78,13 @@ def test_the_document_names_every_refusal_as_a_problem_and_no_other() -> None:
     assert document["components"]["schemas"].keys() == {"FieldError", "Problem", "User"}
 
 
-def test_the_document_asks_for_nothing_that_an_address_or_a_header_can_not_hold() -> None:
+def test_the_document_asks_for_nothing_that_is_refused_wherever_it_is_sent() -> None:
     parameters = made().openapi()["paths"]["/v1/users/{user}"]["get"]["parameters"]
     user, before, if_match = (parameter["schema"] for parameter in parameters)
     assert (user["type"], before["type"], if_match["type"]) == ("string", "integer", "string")
     assert not re.search(user["pattern"], "\r\n")
+    logins = made().openapi()["components"]["schemas"]["User"]["properties"]["logins"]
+    assert (logins["minimum"], logins["maximum"]) == (0, 2**63 - 1)
     for header in ("*", '"1.0"', 'W/"1.0", "2.0"'):
         assert re.search(if_match["pattern"], header)
         assert parse_condition(header)

@@ -188,30 +188,33 @@ async def test_a_source_that_fails_leaves_the_answer_unfinished() -> None:
 
 async def test_a_fast_source_is_read_no_further_ahead_than_the_client_follows() -> None:
     made = 0
+    closed = asyncio.Event()
 
     async def endless() -> AsyncGenerator[Sent, None]:
         nonlocal made
-        while True:
-            made += 1
-            yield Sent(str(made))
+        try:
+            while True:
+                made += 1
+                yield Sent(str(made))
+        finally:
+            closed.set()
 
-    talk, release = Talk(), asyncio.Event()
+    talk = Talk()
 
-    async def slow(message: Message) -> None:
+    async def stuck(message: Message) -> None:
         await talk.send(message)
         if "data: 1\n" in talk.text:
-            await release.wait()
+            await asyncio.Event().wait()
 
-    stopping = asyncio.Event()
-    stream = EventStream(endless(), stopping=stopping)
-    serving = asyncio.create_task(stream(scope_of("GET", b"/events"), talk.receive, slow))
+    stream = EventStream(endless(), stopping=asyncio.Event())
+    serving = asyncio.create_task(stream(scope_of("GET", b"/events"), talk.receive, stuck))
     await talk.until(lambda: "data: 1\n" in talk.text)
     for _ in range(1000):  # every turn of the loop is a chance to read further
         await asyncio.sleep(0)
     assert made < 200
-    release.set()
-    stopping.set()
+    talk.left.set()
     await serving
+    assert closed.is_set()
 
 
 async def test_a_real_client_reads_leaves_and_is_not_in_the_way_of_a_stop() -> None:

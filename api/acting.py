@@ -1,0 +1,193 @@
+"""Somebody acting in a tenant under one permission: who they are, what they may, and how they change or read things.
+
+Permission and tenant arrive together, as the type of a parameter (`api/permitted.py`), so a handler can forget neither.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from fastapi import Request, Response
+from msgspec import Struct
+
+from api.http import problems
+from api.http.etags import etag, parse_condition
+from api.http.headers import PositionToken
+from domain.access.check import Decision, all_permissions, decide_access
+from domain.boundary import Expectation, Item
+from domain.command import Command
+from domain.directory.users import Unique
+from domain.event import Event, Sealed
+from domain.ids import TenantId, id_from
+from domain.ledger import Actor, Authority, AuthorityChanged, Caller, Idempotency, NewKeys, Outcome
+from domain.view import Moment, Versioned, View
+
+if TYPE_CHECKING:
+    from adapters.resident import Credential, ResidentTenant
+    from api.wiring import Node
+
+R = TypeVar("R", bound=Struct)
+MOST_ATTEMPTS: Final = 3
+
+
+class Acting:
+    """A caller that was let in: by which credential, in which tenant, for what."""
+
+    def __init__(
+        self,
+        node: "Node",
+        request: Request,
+        response: Response,
+        credential: "Credential",
+        tenant: TenantId,
+        permission: str,
+        decision: Decision,
+        idempotency: Idempotency | None,
+    ) -> None:
+        self.node = node
+        self.tenant = tenant
+        self.credential = credential
+        self.keys = NewKeys()
+        self._request = request
+        self._response = response
+        self._permission = permission
+        self._decision = decision
+        self._decision_id = id_from("dec", node.clock(), os.urandom(10))
+        self._idempotency = idempotency
+
+    def new_id(self, prefix: str) -> str:
+        return id_from(prefix, self.node.clock(), os.urandom(10))
+
+    def new_subject(self, prefix: str) -> str:
+        """A fresh id, with a data key of its own."""
+        subject = self.new_id(prefix)
+        self.node.keyring.new_subject(self.keys, self.tenant, subject)
+        return subject
+
+    def seal(self, subject: str, field: str, value: str) -> Sealed:
+        return self.node.keyring.seal(self.keys, self.tenant, subject, field, value)
+
+    def seal_if(self, subject: str, field: str, value: str | None) -> Sealed | None:
+        return None if value is None else self.seal(subject, field, value)
+
+    def unique(self, subject: str, field: str, value: str, compared: str, scope: str = "") -> Unique:
+        """A value that nobody else may have; `compared` is the form in which it is the same as another."""
+        handle = self.node.keyring.handle(self.keys, self.tenant, field + scope, compared)
+        return Unique(self.seal(subject, field, value), handle)
+
+    def open(self, field: str, sealed: Sealed | None) -> str | None:
+        """The value; None if there is none, or its key is destroyed."""
+        return None if sealed is None else self.node.keyring.unseal(self.tenant, field, sealed)
+
+    @property
+    def may_hand_on(self) -> frozenset[str]:
+        """All that this caller may do: the most that a key or role it makes can permit."""
+        return all_permissions(self.credential.subject, self.node.clock())
+
+    async def execute(self, command: Command, expects: Iterable[Expectation] = ()) -> Outcome:
+        """Decide and record, under an authority that is asked again if it has changed meanwhile."""
+        for attempt in range(MOST_ATTEMPTS):
+            try:
+                outcome = await self.node.ledger.execute(command, self._caller(), expects=expects, keys=self.keys)
+                break
+            except AuthorityChanged:
+                if attempt == MOST_ATTEMPTS - 1:
+                    raise
+                self._decide_again()
+        self._response.headers["Muniment-Position"] = str(PositionToken(outcome.tenant, outcome.position))
+        return outcome
+
+    async def refuse(self, reason: str) -> None:
+        """Record that the caller may not do this, and say so; raises NotPermitted."""
+        await self.node.ledger.refuse(self._permission, self._caller(), reason)
+
+    def _decide_again(self) -> None:
+        self.credential = self.node.credential_again(self.credential, self._request)
+        self._decision = decide_access(self.credential.subject, self._permission, self.node.clock())
+        if not self._decision.allowed:
+            raise problems.forbidden(self._decision.because)
+
+    def _caller(self) -> Caller:
+        credential = self.credential
+        authority = Authority(
+            permission=self._permission,
+            decision=self._decision_id,
+            policies=self._decision.policies,
+            position=self.node.feed.head(self.tenant),
+            holds=credential.holds,
+        )
+        actor = credential.actor_id
+        request = self._request
+        address = request.client.host if request.client else ""
+        origin = json.dumps(
+            {
+                "address": address,
+                "user_agent": request.headers.get("user-agent", "")[:500],
+                "route": request.scope["route"].path,
+            }
+        )
+        keyring = self.node.keyring
+        return Caller(
+            tenant=self.tenant,
+            actor=Actor(credential.actor_kind, actor),
+            authority=authority,
+            correlation_id=request.state.correlation,
+            credential=credential.id,
+            idempotency=self._idempotency,
+            request=keyring.seal(self.keys, self.tenant, actor, "request", origin),
+            address=keyring.blind(self.keys, self.tenant, self.node.address_key(), address) if address else None,
+        )
+
+    def expects_unchanged(self, tag: str, types: Iterable[type[Event]]) -> tuple[Expectation, ...]:
+        """What If-Match asks for; nothing without the header. Raises Problem 412 for tags that can't be current."""
+        header = self._request.headers.get("if-match")
+        if header is None:
+            return ()
+        condition = parse_condition(header)
+        versions = condition.versions
+        if versions is None:
+            return ()
+        newest = max((each.position for each in versions if each.epoch == self.node.keyring.epoch), default=None)
+        if newest is None:
+            raise problems.precondition_failed()
+        return (Expectation(Item((tag,), tuple(types)), newest),)
+
+
+class Reading(Acting):
+    """Somebody who reads, as of a moment; every answer says of which."""
+
+    at: Moment
+    as_of: bool = False
+
+    async def get(self, view: View[R], key: str) -> Versioned[R] | None:
+        return await self.node.views.get(view, self.tenant, key, self.at)
+
+    async def must_get(self, view: View[R], key: str, what: str) -> Versioned[R]:
+        """Raises Problem 404."""
+        found = await self.get(view, key)
+        if found is None:
+            raise problems.not_found(f"the {what} does not exist" + (" at that moment" if self.as_of else ""))
+        return found
+
+    def versioned(self, since: int) -> None:
+        """Give the answer its ETag."""
+        self._response.headers["ETag"] = str(etag(since, self.node.keyring.epoch))
+
+
+def body_hash(request: Request, body: bytes) -> bytes:
+    """What makes two requests the same: method, address and body."""
+    whole = hashlib.sha256(f"{request.method} {request.url.path}\n".encode())
+    whole.update(body)
+    return whole.digest()
+
+
+def key_hash(actor: str, key: str) -> bytes:
+    """An idempotency key of one actor; clients put anything into keys, so only its hash is kept."""
+    return hashlib.sha256(f"{actor}\n{key}".encode()).digest()[:16]
+
+
+def resident(node: "Node", tenant: TenantId) -> "ResidentTenant":
+    """The tenant in memory, as new as its head."""
+    return node.residents.tenant(tenant, node.feed.head(tenant))

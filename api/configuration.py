@@ -1,0 +1,93 @@
+"""Configuration: environment variables MUNIMENT_*, checked at start; each error says what to set."""
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+
+class ConfigurationError(Exception):
+    """A setting is missing or wrong; the message says which, and what to set."""
+
+
+class Configuration(msgspec.Struct, frozen=True):
+    """What a node is started with."""
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 8420
+    postgres: str | None = None
+    """A conninfo; None starts the embedded one."""
+    root_key: bytes | None = None
+    """None: kept in the data folder."""
+    accept_clock: bool = False
+    """Go on although the clock is far ahead of what was last recorded."""
+    log_level: str = "info"
+
+
+_LEVELS: Final = ("debug", "info", "warning", "error")
+
+
+def from_environment(
+    environment: Mapping[str, str] = os.environ,
+    *,
+    data: Path | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    accept_clock: bool = False,
+) -> Configuration:
+    """What was given on the command line, then the environment, then the defaults. Raises ConfigurationError."""
+    return Configuration(
+        data=data or Path(environment.get("MUNIMENT_DATA") or "data"),
+        host=host or environment.get("MUNIMENT_HOST") or "127.0.0.1",
+        port=port if port is not None else _port(environment.get("MUNIMENT_PORT")),
+        postgres=environment.get("MUNIMENT_POSTGRES") or None,
+        root_key=_root_key(environment),
+        accept_clock=accept_clock or environment.get("MUNIMENT_ACCEPT_CLOCK") == "1",
+        log_level=_level(environment.get("MUNIMENT_LOG_LEVEL")),
+    )
+
+
+def _port(text: str | None) -> int:
+    if not text:
+        return 8420
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise ConfigurationError("MUNIMENT_PORT must be a number from 0 to 65535; 0 takes a free one")
+    return int(text)
+
+
+def _level(text: str | None) -> str:
+    level = (text or "info").lower()
+    if level not in _LEVELS:
+        raise ConfigurationError(f"MUNIMENT_LOG_LEVEL must be one of {', '.join(_LEVELS)}")
+    return level
+
+
+def _root_key(environment: Mapping[str, str]) -> bytes | None:
+    text, file = environment.get("MUNIMENT_ROOT_KEY"), environment.get("MUNIMENT_ROOT_KEY_FILE")
+    if text and file:
+        raise ConfigurationError("set MUNIMENT_ROOT_KEY or MUNIMENT_ROOT_KEY_FILE, not both")
+    if file:
+        try:
+            text = Path(file).read_text().strip()
+        except (OSError, UnicodeDecodeError) as problem:
+            raise ConfigurationError("MUNIMENT_ROOT_KEY_FILE can't be read: name a file with the key") from problem
+    return decode_root_key(text) if text else None
+
+
+def decode_root_key(text: str) -> bytes:
+    """32 bytes, as 64 hexadecimal digits or in base64."""
+    for decode in (bytes.fromhex, lambda each: base64.b64decode(each, validate=True)):
+        try:
+            key = decode(text)
+        except (ValueError, binascii.Error):
+            continue
+        if len(key) == 32:
+            return key
+    raise ConfigurationError(
+        "the root key must be 32 bytes, as 64 hexadecimal digits: `openssl rand -hex 32` makes one"
+    )

@@ -1,0 +1,191 @@
+"""Permissions as types of parameters: who may call a handler, and in which tenant."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from fastapi import Depends, Path, Request, Response
+from fastapi.security import HTTPBearer
+
+from api.acting import Acting, Reading, body_hash, key_hash, resident
+from api.http import problems
+from api.http.headers import IdempotencyKey, KnownPosition
+from api.http.moments import AskedMoment, AtPosition
+from domain.access.check import decide_access
+from domain.access.secrets import read
+from domain.event import Instant
+from domain.ids import DEPLOYMENT, TenantId, is_id
+from domain.ledger import Idempotency
+from domain.view import Moment
+
+if TYPE_CHECKING:
+    from adapters.resident import Credential
+    from api.wiring import Node
+
+TenantInPath = Annotated[
+    str, Path(pattern=r"^(ten_[0-9a-f]{32}|_deployment)$", examples=["ten_0195c2d4a1b00123456789abcdef0123"])
+]
+_bearer: Final = HTTPBearer(auto_error=False, description="An operator key, or an API key of the tenant.")
+_MISSING_TENANT: Final = "the tenant does not exist, or the key is another tenant's"
+
+
+def node_of(request: Request) -> "Node":
+    node: Node = request.app.state.node
+    return node
+
+
+TheNode = Annotated[Any, Depends(node_of)]
+
+
+def credential_of(node: "Node", request: Request) -> "Credential":
+    """Whom the request's secret stands for. Raises Problem 401."""
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    secret = read(text.strip()) if scheme.lower() == "bearer" else None
+    if secret is None:
+        raise problems.unauthenticated()
+    credential = resident(node, secret.tenant).credential(secret.digest)
+    if credential is None or credential.expires_at is not None and credential.expires_at <= node.clock():
+        raise problems.unauthenticated()
+    if credential.refusal is not None:
+        raise problems.unauthenticated(f"{credential.refusal}: use another")
+    if secret.tenant != DEPLOYMENT:
+        life = resident(node, secret.tenant).life
+        if life == "suspended":
+            raise problems.forbidden("the tenant is suspended")
+        if life != "active":
+            raise problems.unauthenticated()
+    return credential
+
+
+async def let_in(
+    kind: type[Acting],
+    node: "Node",
+    request: Request,
+    response: Response,
+    tenant: TenantId,
+    permission: str,
+    idempotency_key: str | None = None,
+) -> Any:
+    """An Acting (or Reading) of the caller in a tenant. Raises Problem 401, 403 or 404; denials are recorded."""
+    credential = credential_of(node, request)
+    if not credential.subject.operator and credential.tenant != tenant:
+        raise problems.not_found(_MISSING_TENANT)
+    if tenant != DEPLOYMENT and resident(node, tenant).life == "none":
+        raise problems.not_found(_MISSING_TENANT)
+    request.scope["state"]["tenant"] = tenant
+    decision = decide_access(credential.subject, permission, node.clock())
+    idempotency = None
+    if idempotency_key is not None:
+        idempotency = Idempotency(
+            key_hash(credential.actor_id, idempotency_key), body_hash(request, await request.body())[:16]
+        )
+    acting = kind(node, request, response, credential, tenant, permission, decision, idempotency)
+    if credential.directory is not None:
+        raise problems.forbidden("a directory's token opens its SCIM address and nothing else")
+    if not decision.allowed:
+        await acting.refuse(decision.because)
+    return acting
+
+
+def may(permission: str) -> Any:
+    """A caller who may change things, in the tenant that the path names."""
+
+    async def dependency(
+        request: Request,
+        response: Response,
+        tenant: TenantInPath,
+        node: TheNode,
+        key: IdempotencyKey,
+        _: Annotated[Any, Depends(_bearer)],
+    ) -> Acting:
+        acting: Acting = await let_in(Acting, node, request, response, TenantId(tenant), permission, key)
+        return acting
+
+    return Annotated[Acting, Depends(dependency)]
+
+
+def may_in_deployment(permission: str) -> Any:
+    """A caller who may change the deployment."""
+
+    async def dependency(
+        request: Request,
+        response: Response,
+        node: TheNode,
+        key: IdempotencyKey,
+        _: Annotated[Any, Depends(_bearer)],
+    ) -> Acting:
+        acting: Acting = await let_in(Acting, node, request, response, DEPLOYMENT, permission, key)
+        return acting
+
+    return Annotated[Acting, Depends(dependency)]
+
+
+def may_read(permission: str) -> Any:
+    """A caller who may read, as of the moment that the query names, in the tenant that the path names."""
+
+    async def dependency(
+        request: Request,
+        response: Response,
+        tenant: TenantInPath,
+        node: TheNode,
+        as_of: AskedMoment,
+        known: KnownPosition,
+        _: Annotated[Any, Depends(_bearer)],
+    ) -> Reading:
+        reading: Reading = await let_in(Reading, node, request, response, TenantId(tenant), permission)
+        return await _at_moment(reading, as_of, known, response)
+
+    return Annotated[Reading, Depends(dependency)]
+
+
+def may_read_deployment(permission: str) -> Any:
+    """A caller who may read the deployment's own history, as of a moment."""
+
+    async def dependency(
+        request: Request,
+        response: Response,
+        node: TheNode,
+        as_of: AskedMoment,
+        known: KnownPosition,
+        _: Annotated[Any, Depends(_bearer)],
+    ) -> Reading:
+        reading: Reading = await let_in(Reading, node, request, response, DEPLOYMENT, permission)
+        return await _at_moment(reading, as_of, known, response)
+
+    return Annotated[Reading, Depends(dependency)]
+
+
+async def _at_moment(reading: Reading, as_of: Any, known: Any, response: Response) -> Reading:
+    node = reading.node
+    wanted = known.position if known is not None and known.tenant == reading.tenant else 0
+    head = node.feed.head(reading.tenant)
+    if wanted > head:
+        head = await node.feed.wait(reading.tenant, wanted - 1, 5.0)
+        if wanted > head:
+            raise problems.unavailable("this node has not seen that position yet; ask again")
+    reading.at = moment_of(node, reading.tenant, as_of, head)
+    reading.as_of = as_of is not None
+    response.headers["Muniment-Position"] = f"{reading.tenant}:{reading.at.position}" if reading.at.position else ""
+    if not reading.at.position:
+        del response.headers["Muniment-Position"]
+    return reading
+
+
+def moment_of(node: "Node", tenant: TenantId, as_of: Any, head: int) -> Moment:
+    """A moment of a tenant: a position means its recorded instant, a time the last position before it."""
+    if as_of is None:
+        return Moment(head, Instant(node.clock()))
+    if isinstance(as_of, AtPosition):
+        if as_of.position > head:
+            raise problems.not_found(f"the tenant's history ends at position {head}")
+        return Moment(as_of.position, node.history.instant_of(tenant, as_of.position))
+    if as_of.instant > node.clock():
+        raise problems.unprocessable("that moment has not come yet; leave as_of out to read what is now")
+    return Moment(node.history.position_at(tenant, as_of.instant), Instant(as_of.instant))
+
+
+def is_tenant(text: str) -> bool:
+    """Whether the text has the form of a tenant's id."""
+    return text == DEPLOYMENT or is_id(text, "ten")
+
+
+Handler = Callable[..., Awaitable[Any]]
