@@ -4,18 +4,17 @@ A data key is 64 bytes: 32 encrypt (AES-256-GCM), 32 key the hash that tells equ
 one tenant, and is destroyed with it. Handles stand for unique personal values; the ring alone knows for which.
 """
 
-import hashlib
 import os
-import sqlite3
-from collections import OrderedDict
-from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from hashlib import blake2b
+from itertools import islice
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from adapters.embedded.database import Database
-from adapters.fresh_ids import new_id
+from adapters.fresh_ids import new_id, random_12
+from adapters.ring import RingChange, short
 from domain.event import Sealed
 from domain.ids import DEPLOYMENT, Handle, TenantId
 from domain.ledger import NewKeys
@@ -29,18 +28,23 @@ class WrongRootKey(Exception):
     """The root key does not open this data folder's keyring."""
 
 
-class DataKey(NamedTuple):
+class DataKey:
     """An unwrapped data key, only ever in memory."""
 
-    id: str
-    tenant: TenantId
-    subject: str
-    cipher: AESGCM
-    eq: bytes
+    __slots__ = ("bound", "cipher", "eq", "id", "subject", "tenant", "unwritten")
 
-    def bound(self, field: str) -> bytes:
-        """What a sealed value is bound to: it opens nowhere else."""
-        return f"{self.tenant}|{self.subject}|{field}".encode()
+    def __init__(
+        self, id: str, tenant: TenantId, subject: str, secret: bytes, unwritten: tuple[str, bytes] | None
+    ) -> None:
+        self.id = id
+        self.tenant = tenant
+        self.subject = subject
+        self.cipher = AESGCM(secret[:32])
+        self.eq = secret[32:]
+        self.bound = f"{tenant}|{subject}|".encode()
+        """Together with the field: what a sealed value is bound to. It opens nowhere else."""
+        self.unwritten = unwritten
+        """Its subject and itself wrapped, until a commit has brought it into being."""
 
 
 class Keyring:
@@ -49,12 +53,10 @@ class Keyring:
     def __init__(self, database: Database, root_key: bytes) -> None:
         self._database = database
         self._root = AESGCM(root_key)
-        self._by_subject: OrderedDict[tuple[str, str], DataKey] = OrderedDict()
-        self._by_id: OrderedDict[str, DataKey] = OrderedDict()
+        self._by_subject: dict[tuple[str, str], DataKey] = {}
+        self._by_id: dict[str, DataKey] = {}
         self._tenant_keys: dict[str, tuple[str, AESGCM]] = {}
-        self._handles: OrderedDict[tuple[str, bytes], Handle] = OrderedDict()
-        self._unwritten: dict[str, tuple[str, str, bytes]] = {}
-        """Ids of keys that no commit has brought into being yet → (tenant, subject, wrapped)."""
+        self._handles: dict[tuple[str, bytes], Handle] = {}
         self._unwritten_tenants: dict[str, tuple[str, bytes]] = {}
         self.epoch = 0
         """Counts erasures, so that what was read before one can be told from what is read after."""
@@ -64,9 +66,9 @@ class Keyring:
         """Encrypt a value under its subject's key; `keys` gets the key if it is new."""
         key = self.key_of(keys, tenant, subject)
         data = value.encode()
-        nonce = os.urandom(12)
-        bound = key.bound(field)
-        eq = hashlib.blake2b(bound + b"|" + data, key=key.eq, digest_size=16).digest()
+        nonce = random_12()
+        bound = key.bound + field.encode()
+        eq = blake2b(bound + b"|" + data, key=key.eq, digest_size=16).digest()
         return Sealed(key.id, nonce, key.cipher.encrypt(nonce, data, bound), eq)
 
     def unseal(self, tenant: TenantId, field: str, sealed: Sealed) -> str | None:
@@ -77,7 +79,7 @@ class Keyring:
         if key.tenant != tenant:
             raise ValueError("the value was sealed for another tenant")
         try:
-            return key.cipher.decrypt(sealed.nonce, sealed.ciphertext, key.bound(field)).decode()
+            return key.cipher.decrypt(sealed.nonce, sealed.ciphertext, key.bound + field.encode()).decode()
         except InvalidTag as problem:
             raise ValueError("the value was changed, or sealed for another field") from problem
 
@@ -101,18 +103,18 @@ class Keyring:
     def blind(self, keys: NewKeys, tenant: TenantId, purpose: str, value: str) -> str:
         """A keyed hash that can be searched for, until its key (one for each purpose) is destroyed."""
         key = self.key_of(keys, tenant, purpose)
-        return hashlib.blake2b(value.encode(), key=key.eq, digest_size=12).hexdigest()
+        return blake2b(value.encode(), key=key.eq, digest_size=12).hexdigest()
 
     def _lookup(self, keys: NewKeys, tenant: TenantId, attribute: str, value: str) -> bytes:
         key = self.key_of(keys, tenant, LOOKUP)
-        return hashlib.blake2b(f"{attribute}|{value}".encode(), key=key.eq, digest_size=32).digest()
+        return blake2b(f"{attribute}|{value}".encode(), key=key.eq, digest_size=32).digest()
 
     def known_handle(self, tenant: TenantId, lookup: bytes) -> Handle | None:
         found = self._handles.get((tenant, lookup))
         if found is not None:
             return found
         row = self._database.one(
-            "SELECT handle FROM handles WHERE tenant = ? AND short = ? AND lookup = ?", (tenant, lookup[:8], lookup)
+            "SELECT handle FROM handles WHERE short = ? AND tenant = ? AND lookup = ?", (short(lookup), tenant, lookup)
         )
         if row is None:
             return None
@@ -122,16 +124,18 @@ class Keyring:
 
     def key_of(self, keys: NewKeys, tenant: TenantId, subject: str) -> DataKey:
         """The subject's key; made, and noted in `keys`, if there is none."""
-        key = self._loaded_key(tenant, subject) or self._make(tenant, subject)
-        unwritten = self._unwritten.get(key.id)
-        if unwritten is not None:
-            keys.keys[key.id] = (subject, unwritten[2])
+        key = self._by_subject.get((tenant, subject))
+        if key is None:
+            key = self._loaded_key(tenant, subject) or self._make(tenant, subject)
+        if key.unwritten is not None:
+            keys.keys[key.id] = key.unwritten
         return key
 
     def new_subject(self, keys: NewKeys, tenant: TenantId, subject: str) -> None:
         """Make the key of a subject whose id was made just now, so that nobody needs to look whether it has one."""
         key = self._make(tenant, subject)
-        keys.keys[key.id] = (subject, self._unwritten[key.id][2])
+        if key.unwritten is not None:
+            keys.keys[key.id] = key.unwritten
 
     def _loaded_key(self, tenant: TenantId, subject: str) -> DataKey | None:
         key = self._by_subject.get((tenant, subject))
@@ -144,12 +148,11 @@ class Keyring:
         return self._unwrap(row[0], tenant, subject, row[1]) if row and any(row[1]) else None
 
     def _make(self, tenant: TenantId, subject: str) -> DataKey:
-        secret, nonce = os.urandom(64), os.urandom(12)
+        secret, nonce = os.urandom(64), random_12()
         id = new_id("dek")
         _, wrapping = self._tenant_key(tenant)
         wrapped = nonce + wrapping.encrypt(nonce, secret, f"{tenant}|{subject}|{id}".encode())
-        self._unwritten[id] = (tenant, subject, wrapped)
-        return self._keep(DataKey(id, tenant, subject, AESGCM(secret[:32]), secret[32:]))
+        return self._keep(DataKey(id, tenant, subject, secret, (subject, wrapped)))
 
     def _keep(self, key: DataKey) -> DataKey:
         self._by_subject[key.tenant, key.subject] = key
@@ -165,7 +168,7 @@ class Keyring:
     def _unwrap(self, id: str, tenant: TenantId, subject: str, wrapped: bytes) -> DataKey:
         _, wrapping = self._tenant_key(tenant)
         secret = wrapping.decrypt(wrapped[:12], wrapped[12:], f"{tenant}|{subject}|{id}".encode())
-        return self._keep(DataKey(id, tenant, subject, AESGCM(secret[:32]), secret[32:]))
+        return self._keep(DataKey(id, tenant, subject, secret, None))
 
     def _tenant_key(self, tenant: TenantId) -> tuple[str, AESGCM]:
         found = self._tenant_keys.get(tenant)
@@ -189,62 +192,36 @@ class Keyring:
         self._tenant_keys[tenant] = found = (id, AESGCM(secret))
         return found
 
-    def store(self, connection: sqlite3.Connection, tenant: TenantId, keys: NewKeys) -> None:
-        """Bring keys and handles into being, in the sequencer's transaction."""
-        if tenant in self._unwritten_tenants and keys.keys:
-            id, wrapped = self._unwritten_tenants[tenant]
-            connection.execute(
-                "INSERT INTO tenant_keys (tenant, id, wrapped) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                (tenant, id, wrapped),
-            )
-        connection.executemany(
-            "INSERT INTO data_keys (tenant, id, subject, wrapped) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            [(tenant, id, subject, wrapped) for id, (subject, wrapped) in keys.keys.items() if id in self._unwritten],
-        )
-        connection.executemany(
-            "INSERT INTO handles (tenant, handle, lookup, short) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            [(tenant, handle, lookup, lookup[:8]) for handle, lookup in keys.handles.items()],
-        )
+    def bring(self, change: RingChange, tenant: TenantId, keys: NewKeys) -> None:
+        """These keys and handles come into being with the commit that the change belongs to."""
+        if keys.keys and tenant in self._unwritten_tenants:
+            change.add_tenant_key(tenant, *self._unwritten_tenants[tenant])
+        for id, (subject, wrapped) in keys.keys.items():
+            change.add_data_key(tenant, id, subject, wrapped)
+        for handle, lookup in keys.handles.items():
+            change.add_handle(tenant, handle, lookup)
 
-    def stored(self, written: Iterable[tuple[TenantId, NewKeys]]) -> None:
-        """After the commit: these are in the ring now."""
-        for tenant, keys in written:
-            for id in keys.keys:
-                self._unwritten.pop(id, None)
-            if keys.keys:
-                self._unwritten_tenants.pop(tenant, None)
+    def came(self, change: RingChange) -> None:
+        """After the commit: what came into being needs no more bringing, and what was destroyed is forgotten."""
+        for tenant in change.tenant_keys:
+            self._unwritten_tenants.pop(tenant, None)
+        for id in change.data_keys:
+            if key := self._by_id.get(id):
+                key.unwritten = None
+        for tenant, subject, handles in change.destroyed:
+            self.epoch += 1
+            self._forget(tenant, subject, frozenset(handles))
 
-    def destroy(
-        self, connection: sqlite3.Connection, tenant: TenantId, subject: str, handles: Iterable[Handle]
-    ) -> None:
-        """Overwrite in place, in the sequencer's transaction, what opens a subject's values and names."""
-        connection.execute(
-            "UPDATE data_keys SET wrapped = zeroblob(length(wrapped)) WHERE tenant = ? AND subject = ?",
-            (tenant, subject),
-        )
-        connection.executemany(
-            "UPDATE handles SET lookup = zeroblob(32), short = zeroblob(8) WHERE tenant = ? AND handle = ?",
-            [(tenant, handle) for handle in handles],
-        )
-
-    def evict(self, tenant: TenantId, subject: str, handles: Iterable[Handle]) -> None:
-        """After the commit: forget what was destroyed."""
-        self.epoch += 1
+    def _forget(self, tenant: TenantId, subject: str, handles: frozenset[Handle]) -> None:
         self._by_subject.pop((tenant, subject), None)
         for id in [id for id, key in self._by_id.items() if key.tenant == tenant and key.subject == subject]:
             del self._by_id[id]
-        gone = set(handles)
-        for each in [each for each, handle in self._handles.items() if handle in gone]:
+        for each in [each for each, handle in self._handles.items() if handle in handles]:
             del self._handles[each]
 
-    def forget(self) -> None:
-        """After a failed commit: keys that were not written may be in use by commands that wait, so keep those."""
-        self._by_subject.clear()
-        self._by_id.clear()
-        self._handles.clear()
 
-
-def _bound(cache: "OrderedDict[Any, Any]") -> None:
+def _bound(cache: dict[Any, Any]) -> None:
+    """Keeps a cache within its size: the oldest go first."""
     if len(cache) > MOST_CACHED:
-        for _ in range(MOST_CACHED // 10):
-            cache.popitem(last=False)
+        for oldest in list(islice(cache, MOST_CACHED // 10)):
+            del cache[oldest]

@@ -87,7 +87,7 @@ class LocalLedger:
             known.must_be_alive(command)
             events = decider.decide(command, known.inner)
         except Refused as refused:
-            events = self._refused(name, by, refused.reason, type(refused).__name__)
+            events = self._refused(name, by, refused.reason, type(refused).__name__) if known.has_history else []
             if not events:
                 raise
             return events
@@ -135,6 +135,11 @@ class _Alive(Known):
                 self._life = "deleted"
         self.inner.evolve(recorded)
 
+    @property
+    def has_history(self) -> bool:
+        """Whether there is a tenant: a refusal must not begin the history of one that was never created."""
+        return self._life != "none"
+
     def must_be_alive(self, command: Command) -> None:
         if isinstance(command, tenants.CreateTenant):
             return
@@ -149,7 +154,7 @@ def _meta(by: Caller, command: str) -> Meta:
     tags = [f"actor:{by.actor.id}", f"command:{command_id}"]
     tags += (f"actor:{each.partition(':')[2]}" for each in by.on_behalf_of)
     if by.credential:
-        tags.append(f"credential:{by.credential}")
+        tags.append(f"used:{by.credential}")
     if by.address:
         tags.append(f"address:{by.address}")
     idempotency = by.idempotency

@@ -4,7 +4,6 @@ A tenant's credentials are pre-merged: one look-up by the hash of a secret gives
 decides is judged again at each use: ends and expiry by the clock, everything else by events as they come.
 """
 
-import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -64,6 +63,8 @@ class ResidentViews(msgspec.Struct, frozen=True):
     """The views that a node keeps in memory, named by what is asked of them; each a View of projections."""
 
     tenants: View[Any]
+    names: View[Any]
+    directories: View[Any]
     tokens: View[Any]
     api_keys: View[Any]
     operator_keys: View[Any]
@@ -86,7 +87,7 @@ class ResidentTenant:
         self._history = history
         self.rows = Rows(views.every)
         self._types = tuple(sorted(event.__name__ for event in self.rows.follows))
-        self._merging = frozenset(self.rows.follows) - set(views.flags.follows) - set(views.targets.follows)
+        self._merging = frozenset(self.rows.follows) - set(views.flags.follows)
         self._people: dict[UserId, Person] = {}
         self._credentials: dict[bytes, Credential] | None = None
         self.position = 0
@@ -284,8 +285,3 @@ class Residents:
     @property
     def count(self) -> int:
         return len(self._tenants)
-
-
-def now() -> int:
-    """Microseconds since 1970 in UTC."""
-    return time.time_ns() // 1000

@@ -3,6 +3,7 @@
 Permission and tenant arrive together, as the type of a parameter (`api/permitted.py`), so a handler can forget neither.
 """
 
+import copy
 import hashlib
 import json
 import os
@@ -15,12 +16,18 @@ from msgspec import Struct
 from api.http import problems
 from api.http.etags import etag, parse_condition
 from api.http.headers import PositionToken
-from domain.access.check import Decision, all_permissions, decide_access
+from domain.access.check import (
+    DEPLOYMENT_PERMISSIONS,
+    TENANT_PERMISSIONS,
+    Decision,
+    all_permissions,
+    decide_access,
+)
 from domain.boundary import Expectation, Item
 from domain.command import Command
 from domain.directory.users import Unique
-from domain.event import Event, Sealed
-from domain.ids import TenantId, id_from
+from domain.event import Event, Recorded, Sealed
+from domain.ids import DEPLOYMENT, TenantId, id_from
 from domain.ledger import Actor, Authority, AuthorityChanged, Caller, Idempotency, NewKeys, Outcome
 from domain.view import Moment, Versioned, View
 
@@ -82,29 +89,66 @@ class Acting:
         return None if sealed is None else self.node.keyring.unseal(self.tenant, field, sealed)
 
     @property
+    def tenant_permissions(self) -> frozenset[str]:
+        return TENANT_PERMISSIONS
+
+    @property
+    def all_permissions(self) -> frozenset[str]:
+        """Those that mean something to Muniment; a role may also have the product's own."""
+        return TENANT_PERMISSIONS | DEPLOYMENT_PERMISSIONS
+
+    @property
     def may_hand_on(self) -> frozenset[str]:
         """All that this caller may do: the most that a key or role it makes can permit."""
         return all_permissions(self.credential.subject, self.node.clock())
 
     async def execute(self, command: Command, expects: Iterable[Expectation] = ()) -> Outcome:
         """Decide and record, under an authority that is asked again if it has changed meanwhile."""
-        for attempt in range(MOST_ATTEMPTS):
-            try:
-                outcome = await self.node.ledger.execute(command, self._caller(), expects=expects, keys=self.keys)
-                break
-            except AuthorityChanged:
-                if attempt == MOST_ATTEMPTS - 1:
-                    raise
-                self._decide_again()
+        outcome = await self._recorded(command, tuple(expects), MOST_ATTEMPTS)
         self._response.headers["Muniment-Position"] = str(PositionToken(outcome.tenant, outcome.position))
         return outcome
+
+    async def _recorded(self, command: Command, expects: tuple[Expectation, ...], attempts: int) -> Outcome:
+        try:
+            return await self.node.ledger.execute(command, self._caller(), expects=expects, keys=self.keys)
+        except AuthorityChanged:
+            if attempts == 1:
+                raise
+            self._decide_again()
+            return await self._recorded(command, expects, attempts - 1)
 
     async def refuse(self, reason: str) -> None:
         """Record that the caller may not do this, and say so; raises NotPermitted."""
         await self.node.ledger.refuse(self._permission, self._caller(), reason)
 
+    def inside(self, tenant: TenantId) -> "Acting":
+        """The same caller in another tenant, with keys of its own; for operators."""
+        other = copy.copy(self)
+        other.tenant, other.keys, other._idempotency = tenant, NewKeys(), None
+        return other
+
+    def in_deployment(self) -> "Acting":
+        return self.inside(DEPLOYMENT)
+
+    def without_key(self) -> "Acting":
+        """For the further commands of a request whose idempotency key its first one has."""
+        other = copy.copy(self)
+        other._idempotency = None
+        return other
+
+    def answer_position(self, position: int) -> None:
+        """The position that the answer speaks of, where several tenants were written to."""
+        self._response.headers["Muniment-Position"] = str(PositionToken(self.tenant, position))
+
+    def header(self, name: str) -> str | None:
+        return self._request.headers.get(name)
+
+    def still_permitted(self) -> None:
+        """For what goes on for long: raises Problem 401 or 403 once the caller may not any more."""
+        self._decide_again()
+
     def _decide_again(self) -> None:
-        self.credential = self.node.credential_again(self.credential, self._request)
+        self.credential = self.node.authenticate(self._request)
         self._decision = decide_access(self.credential.subject, self._permission, self.node.clock())
         if not self._decision.allowed:
             raise problems.forbidden(self._decision.because)
@@ -140,13 +184,47 @@ class Acting:
             address=keyring.blind(self.keys, self.tenant, self.node.address_key(), address) if address else None,
         )
 
+    def row_of(self, view: View[R], outcome: Outcome) -> R:
+        """The row that a command's first event began."""
+        first = Recorded(outcome.tenant, outcome.position, outcome.instant, outcome.events[0])
+        row = view.evolve(None, first)
+        if row is None:
+            raise TypeError(f"{type(first.event).__name__} begins no row of {view.name}")
+        return row
+
+    def resident_row(self, view: View[R], key: str) -> R | None:
+        """A row of a view that is kept in memory, as of now."""
+        row: R | None = resident(self.node, self.tenant).rows.rows[view.name].get(key)
+        return row
+
+    def etag_of(self, since: int) -> None:
+        """Give the answer its ETag."""
+        self._response.headers["ETag"] = str(etag(since, self.node.keyring.epoch))
+
+    def current(self, view: View[R], tag: str, key: str, what: str) -> Versioned[R]:
+        """A row as of now, folded from the ledger itself; for rows whose every event states all that it changes.
+
+        Writing needs no stored view this way. Raises Problem 404.
+        """
+        row: R | None = None
+        since = 0
+        for recorded in self.node.history.latest(self.tenant, tag, tuple(each.__name__ for each in view.follows)):
+            row, since = view.evolve(row, recorded), recorded.position
+        if row is None:
+            raise problems.not_found(f"the {what} does not exist")
+        return Versioned(key, since, row)
+
+    def version(self, tag: str, types: Iterable[type[Event]]) -> Item:
+        """What would make a row a newer version."""
+        return Item((tag,), tuple(types))
+
     def expects_unchanged(self, tag: str, types: Iterable[type[Event]]) -> tuple[Expectation, ...]:
         """What If-Match asks for; nothing without the header. Raises Problem 412 for tags that can't be current."""
         header = self._request.headers.get("if-match")
         if header is None:
             return ()
         condition = parse_condition(header)
-        versions = condition.versions
+        versions = condition.versions()
         if versions is None:
             return ()
         newest = max((each.position for each in versions if each.epoch == self.node.keyring.epoch), default=None)
@@ -161,6 +239,12 @@ class Reading(Acting):
     at: Moment
     as_of: bool = False
 
+    def moment_in(self, tenant: TenantId) -> Moment:
+        """The same instant in another tenant's history."""
+        if tenant == self.tenant:
+            return self.at
+        return Moment(self.node.history.position_at(tenant, self.at.instant), self.at.instant)
+
     async def get(self, view: View[R], key: str) -> Versioned[R] | None:
         return await self.node.views.get(view, self.tenant, key, self.at)
 
@@ -170,10 +254,6 @@ class Reading(Acting):
         if found is None:
             raise problems.not_found(f"the {what} does not exist" + (" at that moment" if self.as_of else ""))
         return found
-
-    def versioned(self, since: int) -> None:
-        """Give the answer its ETag."""
-        self._response.headers["ETag"] = str(etag(since, self.node.keyring.epoch))
 
 
 def body_hash(request: Request, body: bytes) -> bytes:

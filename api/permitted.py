@@ -1,6 +1,8 @@
-"""Permissions as types of parameters: who may call a handler, and in which tenant."""
+"""Permissions as types of parameters: who may call a handler, and in which tenant.
 
-from collections.abc import Awaitable, Callable
+`MayManageUsers = Annotated[Acting, may("users:manage")]`
+"""
+
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import Depends, Path, Request, Response
@@ -13,7 +15,7 @@ from api.http.moments import AskedMoment, AtPosition
 from domain.access.check import decide_access
 from domain.access.secrets import read
 from domain.event import Instant
-from domain.ids import DEPLOYMENT, TenantId, is_id
+from domain.ids import DEPLOYMENT, TenantId
 from domain.ledger import Idempotency
 from domain.view import Moment
 
@@ -100,7 +102,7 @@ def may(permission: str) -> Any:
         acting: Acting = await let_in(Acting, node, request, response, TenantId(tenant), permission, key)
         return acting
 
-    return Annotated[Acting, Depends(dependency)]
+    return Depends(dependency)
 
 
 def may_in_deployment(permission: str) -> Any:
@@ -116,7 +118,7 @@ def may_in_deployment(permission: str) -> Any:
         acting: Acting = await let_in(Acting, node, request, response, DEPLOYMENT, permission, key)
         return acting
 
-    return Annotated[Acting, Depends(dependency)]
+    return Depends(dependency)
 
 
 def may_read(permission: str) -> Any:
@@ -134,7 +136,7 @@ def may_read(permission: str) -> Any:
         reading: Reading = await let_in(Reading, node, request, response, TenantId(tenant), permission)
         return await _at_moment(reading, as_of, known, response)
 
-    return Annotated[Reading, Depends(dependency)]
+    return Depends(dependency)
 
 
 def may_read_deployment(permission: str) -> Any:
@@ -151,7 +153,7 @@ def may_read_deployment(permission: str) -> Any:
         reading: Reading = await let_in(Reading, node, request, response, DEPLOYMENT, permission)
         return await _at_moment(reading, as_of, known, response)
 
-    return Annotated[Reading, Depends(dependency)]
+    return Depends(dependency)
 
 
 async def _at_moment(reading: Reading, as_of: Any, known: Any, response: Response) -> Reading:
@@ -181,11 +183,3 @@ def moment_of(node: "Node", tenant: TenantId, as_of: Any, head: int) -> Moment:
     if as_of.instant > node.clock():
         raise problems.unprocessable("that moment has not come yet; leave as_of out to read what is now")
     return Moment(node.history.position_at(tenant, as_of.instant), Instant(as_of.instant))
-
-
-def is_tenant(text: str) -> bool:
-    """Whether the text has the form of a tenant's id."""
-    return text == DEPLOYMENT or is_id(text, "ten")
-
-
-Handler = Callable[..., Awaitable[Any]]

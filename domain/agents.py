@@ -1,4 +1,4 @@
-"""Credentials of what acts without a person at the keyboard: API keys of a tenant or a user, and the operators' keys."""
+"""Credentials of what acts without a person at the keyboard: API keys of a tenant or a user, and operators' keys."""
 
 from typing import assert_never
 
@@ -68,6 +68,10 @@ class RotateApiKey(Command):
     def boundary(self) -> Boundary:
         return life_of_key(self.credential)
 
+    def then(self, known: "KnownKey") -> Boundary:
+        holder = known.person()
+        return life_of_user(holder) if holder and holder not in known.lives.users else Boundary()
+
 
 class RevokeApiKey(Command):
     permission = "keys:manage"
@@ -120,12 +124,18 @@ class KnownKey(Known):
             case OperatorKeyIssued(credential=credential):
                 self.operators = credential
 
-    def alive(self) -> ApiKeyIssued:
+    def person(self) -> UserId | None:
+        """Whose key it is, if it is a person's."""
+        return UserId(self.issued.holder) if self.issued and is_id(self.issued.holder, "usr") else None
+
+    def alive(self) -> None:
         if self.issued is None or self.revoked:
             raise Missing("the key does not exist, or is revoked")
+        holder = self.person()
+        if holder and not self.lives.user_exists(holder):
+            raise Missing("the key has ended with its holder")
         if self.issued.expires_at is not None and self.issued.expires_at <= self.now:
             raise Refused("the key has expired; issue another")
-        return self.issued
 
 
 def decide(command: AgentsCommand, known: KnownKey) -> list[Event]:
@@ -149,6 +159,8 @@ def decide(command: AgentsCommand, known: KnownKey) -> list[Event]:
             return [] if known.revoked else [ApiKeyRevoked(credential)]
         case RotateOperatorKey(operator, credential, secret_hash):
             former = known.operators
+            if former == credential:
+                raise Taken("the key exists already; make one with a new id")
             revoked: list[Event] = [OperatorKeyRevoked(operator, former)] if former else []
             return [*revoked, OperatorKeyIssued(operator, credential, secret_hash)]
         case _:

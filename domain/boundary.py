@@ -22,7 +22,7 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class Tally(msgspec.Struct, frozen=True):
-    """A decision state: a small fold over all events with a tag, kept by the ledger and brought up to date, not re-read."""
+    """A decision state: a small fold over all events with a tag, kept by the ledger and brought up to date."""
 
     name: str
     tag: str

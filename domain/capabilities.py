@@ -70,6 +70,9 @@ EVENTS_OF: Final[dict[str, tuple[type[Event], ...]]] = {
 
 EVENTS: Final[dict[str, type[Event]]] = {event.__name__: event for of in EVENTS_OF.values() for event in of}
 
+ENDS_WITH: Final[dict[type[Event], str]] = {event: event.ends_with for event in EVENTS.values() if event.ends_with}
+"""What ends with a person: the events that begin it, and the field that names the person."""
+
 DECIDERS: Final[dict[type[Command], Decider]] = {
     command: decider
     for decider in (

@@ -1,12 +1,15 @@
 """A command: a wish to change a tenant, with the boundary it must have seen; it may be refused."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import msgspec
 
 from domain.boundary import Boundary
 from domain.event import Event, Instant, Recorded
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class Refused(Exception):
@@ -56,7 +59,24 @@ class Known:
         """Decision states by name."""
 
     def evolve(self, recorded: Recorded) -> None:
-        """One step, in place. It never refuses: it happened."""
+        """One step, in place. It never refuses: it happened.
+
+        What `boundary` names comes in order; so does what `then` names, which may be older, and may come again.
+        """
+
+
+class Latest(dict[K, V]):
+    """What the newest event says of each thing, whatever order the events are shown in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._positions: dict[K, int] = {}
+
+    def note(self, key: K, value: V, recorded: Recorded) -> None:
+        """Take it from an event, unless a newer one has spoken."""
+        if recorded.position >= self._positions.get(key, 0):
+            self._positions[key] = recorded.position
+            self[key] = value
 
 
 class Decider(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """A flag: a named value of the product that can differ by tenant and user, with a switch that turns it off."""
 
-from typing import assert_never
+from typing import Any, Final, assert_never
 
 import msgspec
 
@@ -33,6 +33,7 @@ class FlagDefaultChanged(Event):
 class FlagTargeted(Event):
     """This tenant or user is told this variant; None: told the default again."""
 
+    ends_with = "subject"
     edges = (("target", "flag", "subject"),)
     flag: FlagId
     subject: TenantId | UserId
@@ -113,6 +114,14 @@ class ArchiveFlag(Command):
         return life_of_flag(self.flag)
 
 
+VARIANTS: Final[dict[str, Any]] = {
+    "boolean": dict[str, bool],
+    "string": dict[str, str],
+    "number": dict[str, float],
+    "object": dict[str, dict[str, Any]],
+}
+"""The variants of each kind of flag; the kinds are OpenFeature's."""
+
 FlagsCommand = DefineFlag | ChangeFlagDefault | TargetFlag | SwitchFlagOff | SwitchFlagOn | ArchiveFlag
 
 
@@ -163,6 +172,7 @@ def decide(command: FlagsCommand, known: KnownFlag) -> list[Event]:
                 raise Taken("the flag exists already")
             if known.keyed.get(key) is not None:
                 raise Taken("another flag has this key; choose another")
+            _are_variants(variants, kind)
             _is_variant(default, variants)
             _is_variant(off, variants)
             return [FlagDefined(flag, key, kind, variants, default, off, description)]
@@ -171,11 +181,12 @@ def decide(command: FlagsCommand, known: KnownFlag) -> list[Event]:
             return [] if known.default == variant else [FlagDefaultChanged(flag, variant)]
         case TargetFlag(flag, subject, variant):
             defined = known.flag(flag)
+            gone = is_id(subject, "usr") and not known.lives.user_exists(UserId(subject))
             if variant is not None:
                 _is_variant(variant, defined.variants)
-                if is_id(subject, "usr") and not known.lives.user_exists(UserId(subject)):
+                if gone:
                     raise Missing("the user does not exist in this tenant")
-            return [] if known.target == variant else [FlagTargeted(flag, subject, variant)]
+            return [] if gone or known.target == variant else [FlagTargeted(flag, subject, variant)]
         case SwitchFlagOff(flag):
             known.flag(flag)
             return [FlagSwitchedOff(flag)] if known.on else []
@@ -188,6 +199,15 @@ def decide(command: FlagsCommand, known: KnownFlag) -> list[Event]:
             assert_never(command)
 
 
+def _are_variants(variants: Code, kind: Code) -> None:
+    if kind not in VARIANTS:
+        raise Refused(f"the flag's kind must be one of {', '.join(VARIANTS)}")
+    try:
+        msgspec.json.decode(variants, type=VARIANTS[kind])
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        raise Refused(f"the variants are not a JSON object of names and values of kind {kind}") from None
+
+
 def _is_variant(variant: Code, variants: Code) -> None:
     if variant not in msgspec.json.decode(variants, type=dict[str, msgspec.Raw]):
         raise Refused("the flag has no such variant; name one of its variants")
@@ -198,3 +218,12 @@ decider = Decider(
     begin=KnownFlag,
     decide=decide,
 )
+
+
+def told(on: bool, off_variant: str, default_variant: str, targets: list[str]) -> tuple[str, str]:
+    """The variant that is told, and why in OpenFeature's words; `targets` are the variants meant, nearest first."""
+    if not on:
+        return off_variant, "DISABLED"
+    if targets:
+        return targets[0], "TARGETING_MATCH"
+    return default_variant, "DEFAULT"

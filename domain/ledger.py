@@ -194,6 +194,14 @@ class History(Protocol):
         """Oldest first, without who and why: what folds need."""
         ...
 
+    def latest(self, tenant: TenantId, tag: str, types: Sequence[str]) -> Sequence[Recorded]:
+        """The latest event of each type with a tag, oldest first."""
+        ...
+
+    def instant_of(self, tenant: TenantId, position: int) -> Instant:
+        """When a position was recorded; raises KeyError beyond the head."""
+        ...
+
     def stored(self, tenant: TenantId, after: int, limit: int) -> Sequence[tuple[int, bytes]]:
         """(position, stored bytes), exactly as they were written."""
         ...

@@ -51,7 +51,7 @@ class TenantNameReserved(Event):
 
 
 class TenantNameConfirmed(Event):
-    """In the deployment's history: the tenant uses the name, and no longer any other."""
+    """In the deployment's history: the tenant uses the name, without a deadline."""
 
     tenant: TenantId
     name: Sealed
@@ -241,10 +241,12 @@ def decide(command: TenantsCommand, known: KnownTenant) -> list[Event]:
         case ReserveTenantName(tenant, name, handle, deadline):
             if known.held_by_another(tenant):
                 raise Taken("another tenant has this name; choose another")
+            if deadline <= known.now:
+                raise Refused("the deadline is not in the future")
             confirmed = known.holder == tenant and known.held_until is None
             return [] if confirmed else [TenantNameReserved(tenant, name, handle, deadline)]
         case ConfirmTenantName(tenant, name, handle):
-            if known.held_by_another(tenant) or known.holder is None:
+            if known.holder != tenant:
                 raise Refused("the name is not reserved for this tenant; reserve it first")
             return [] if known.held_until is None else [TenantNameConfirmed(tenant, name, handle)]
         case ReleaseTenantName(tenant, handle):

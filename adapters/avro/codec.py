@@ -23,6 +23,8 @@ MAGIC: Final = b"\x00"
 _SHARED_FIELDS: Final = tuple((field["name"], put_for(field["type"])) for field in SHARED)
 _put_longs = array(put_long)
 _put_strings = array(put_string)
+_MOST_STAMP: Final = 5 + 10 + 10 + 3 + 37
+"""Framing, position, instant, the count of nths, event id."""
 _PREFIX_FIELDS: Final = len(STAMP) + len(HEAD) + len(SHARED)
 
 
@@ -39,6 +41,14 @@ class _Reader(NamedTuple):
     whole: Any
     own: Any
     build: Callable[[dict[str, Any]], Event]
+
+
+class Body(NamedTuple):
+    """An event's parts as far as they are known before it has its place: who and why, its own fields, its tags."""
+
+    shared: bytes
+    own: bytes
+    tags: bytes
 
 
 class Encoded(NamedTuple):
@@ -64,29 +74,27 @@ def encode_own(event: Event) -> bytes:
     return b"".join(out)
 
 
-def frame(
-    event: type[Event],
-    position: int,
-    instant: int,
-    nth: list[int],
-    event_id: str,
-    tags: list[str],
-    shared: bytes,
-    own: bytes,
-) -> Encoded:
+def encode_tags(tags: list[str]) -> bytes:
+    """The tags."""
+    out: list[bytes] = []
+    _put_strings(out, tags)
+    return b"".join(out)
+
+
+def frame(event: type[Event], position: int, instant: int, nth: list[int], event_id: str, body: Body) -> Encoded:
     """The stored bytes of an event that has its place."""
     out = [_writer(event).frame, long(position), long(instant)]
     _put_longs(out, nth)
     put_string(out, event_id)
-    _put_strings(out, tags)
-    out.append(shared)
+    out.append(body.tags)
+    out.append(body.shared)
     before = b"".join(out)
-    return Encoded(before + own, len(before))
+    return Encoded(before + body.own, len(before))
 
 
-def must_fit(event: Event, shared: bytes, own: bytes, tags: list[str]) -> None:
-    """Raises TooLarge if the event could take more than 65,535 bytes wherever it is placed."""
-    most = 64 + 36 + 12 * len(tags) + sum(len(tag) + 3 for tag in tags) + len(shared) + len(own)
+def must_fit(event: Event, body: Body, tags: int) -> None:
+    """Raises TooLarge if the event with so many tags could take more than 65,535 bytes wherever it is placed."""
+    most = _MOST_STAMP + 10 * tags + len(body.shared) + len(body.own) + len(body.tags)
     if most > MOST_BYTES:
         raise TooLarge(f"{event.type_name} would take {most} bytes; at most {MOST_BYTES} fit: send less at once")
 
@@ -130,7 +138,8 @@ def decode_entry(tenant: TenantId, stored: bytes) -> Entry:
 
 @cache
 def _writer(event: type[Event]) -> _Writer:
-    schema = registry.current()[event.__name__]
+    current = registry.current()
+    schema = next(current[each.__name__] for each in event.__mro__ if each.__name__ in current)
     fields = schema.avro["fields"][_PREFIX_FIELDS:]
     puts = tuple((field["name"], put_for(field["type"])) for field in fields)
     return _Writer(MAGIC + struct.pack(">I", schema.id), puts)

@@ -1,11 +1,14 @@
 """Connections to the embedded log's SQLite file: one that writes, and one that reads for each thread."""
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+
+from adapters.embedded.folder_lock import FolderLock
 
 FORMAT: Final = 1
 _HERE: Final = Path(__file__).parent
@@ -16,40 +19,53 @@ class WrongFormat(Exception):
 
 
 class Database:
-    """A SQLite file, or memory for tests (where all threads share one connection)."""
+    """A SQLite file, or memory for tests (where all threads share one connection).
+
+    Whoever may write holds the lock of the folder: raises FolderInUse if another does.
+    """
 
     def __init__(self, path: Path | None, partition: str = "0", *, read_only: bool = False) -> None:
         self._path = path
         self._partition = partition
         self._local = threading.local()
-        self._shared: sqlite3.Connection | None = None
         self._readers: list[sqlite3.Connection] = []
         self.lock = threading.RLock()
         """Held by whoever uses the shared connection of a database in memory."""
-        if path is None:
-            self._shared = self._open(None)
+        self._folder = FolderLock(path.parent) if path and not read_only else None
+        self._shared = self.open() if path is None else None
         if not read_only:
-            self.writer = self._shared or self._open(path)
-            self._prepare()
+            try:
+                self.writer = self._shared or self.open()
+                self._prepare()
+            except BaseException:
+                self.close()
+                raise
 
-    def _open(self, path: Path | None, *, read_only: bool = False) -> sqlite3.Connection:
-        if read_only:
-            connection = sqlite3.connect(
-                f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, cached_statements=512
-            )
-        else:
-            connection = sqlite3.connect(
-                path or ":memory:", isolation_level=None, check_same_thread=False, cached_statements=512
-            )
-        connection.execute("PRAGMA busy_timeout = 10000")
-        connection.execute("PRAGMA cache_size = -65536")
-        connection.execute("PRAGMA mmap_size = 268435456")
-        connection.execute("PRAGMA temp_store = MEMORY")
+    @property
+    def is_file(self) -> bool:
+        return self._path is not None
+
+    def open(self, *, read_only: bool = False) -> sqlite3.Connection:
+        """One more connection, which the caller closes."""
+        target = str(self._path or ":memory:")
+        if read_only and self._path:
+            target = self._path.absolute().as_uri() + "?mode=ro"
+        connection = sqlite3.connect(
+            target, uri=read_only, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+        for pragma in ("busy_timeout = 10000", "cache_size = -65536", "mmap_size = 268435456", "temp_store = MEMORY"):
+            connection.execute(f"PRAGMA {pragma}")
         if not read_only:
             # FULL: a commit is on the disk when it returns; secure_delete: what is destroyed is overwritten.
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+            # The log is moved into the file by WalMover, not by whichever commit happens to make it long.
+            for pragma in (
+                "journal_mode = WAL",
+                "synchronous = FULL",
+                "secure_delete = ON",
+                "wal_autocheckpoint = 0",
+                "journal_size_limit = 268435456",
+            ):
                 connection.execute(f"PRAGMA {pragma}")
-            connection.execute("PRAGMA wal_autocheckpoint = 4000")
         return connection
 
     def _prepare(self) -> None:
@@ -74,7 +90,7 @@ class Database:
     def _reader(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = self._open(self._path, read_only=True)
+            connection = self._local.connection = self.open(read_only=True)
             self._readers.append(connection)
         return connection
 
@@ -95,8 +111,21 @@ class Database:
         finally:
             connection.execute("COMMIT")
 
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """The writer's connection inside one transaction, which is on the disk afterwards, or has left no trace."""
+        with self.lock if self._shared else contextlib.nullcontext():
+            self.writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.writer
+                self.writer.execute("COMMIT")
+            except BaseException:
+                if self.writer.in_transaction:
+                    self.writer.execute("ROLLBACK")
+                raise
+
     def truncate_wal(self) -> bool:
-        """Move the WAL into the file and empty it; whether no reader was in the way."""
+        """Move the WAL into the file and empty it; whether no reader was in the way. The sequencer must be at rest."""
         if self._path is None:
             return True
         busy: int = self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
@@ -107,3 +136,5 @@ class Database:
             connection.close()
         if hasattr(self, "writer"):
             self.writer.close()
+        if self._folder:
+            self._folder.release()

@@ -1,85 +1,84 @@
-"""The index of a partition: what happened by tenant and position, by tag and by type.
+"""The writer's half of the index: what it keeps in memory of tenants, tags and events, and how it looks up the rest.
 
-The writer half is the sequencer's alone. Tag states are cached: for each tag, how many events carry it and the last
-position of each type, which answers boundaries without touching SQLite.
+Commands are decided between commits, so what lies in the file is all that happened before the batch; the batch itself
+is in memory. A tag's state says how many events carry it and where the last of each type is, which answers boundaries.
 """
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final
 
-from adapters.avro.codec import decode_own
-from adapters.embedded.tags import TagKeys
+from adapters.avro.codec import decode_entry, decode_own
+from adapters.embedded.batch import Batch, First, TenantState
+from adapters.embedded.bulk import marks
+from adapters.embedded.tags import NUMBERS, idempotency_key, tag_key
 from domain.boundary import Item
 from domain.event import Event, Instant, Recorded
 from domain.ids import TenantId
+from domain.ledger import Outcome
 from domain.tree import Frontier
 
-MOST_CACHED_TAGS: Final = 200_000
+MOST_CACHED_TAGS: Final = 100_000
 MOST_CACHED_EVENTS: Final = 20_000
+MOST_CACHED_TENANTS: Final = 50_000
+_COMMAND: Final = NUMBERS["command"]
+_KIND: Final = slice(0, 6)
+"""Of a tag's key: the tenant, kind and form."""
+_PAST_KIND: Final = b"\xff" * 17
 
 
 class TagState:
-    """How many events carry a tag, and where the last of each type is."""
+    """A tag's key, how many events carry it, and where the last of each type is."""
 
-    __slots__ = ("count", "latest")
+    __slots__ = ("count", "key", "latest")
 
-    def __init__(self) -> None:
+    def __init__(self, key: bytes) -> None:
+        self.key = key
         self.count = 0
         self.latest: dict[int, int] = {}
 
 
-class TenantState:
-    """A tenant as the writer keeps it."""
-
-    __slots__ = ("frontier", "instant", "number", "position", "tag", "tenant")
-
-    def __init__(
-        self, number: int, tenant: TenantId, position: int, instant: int, frontier: Frontier, tag: TagKeys
-    ) -> None:
-        self.number = number
-        self.tenant = tenant
-        self.position = position
-        self.instant = instant
-        self.frontier = frontier
-        self.tag = tag
-
-
-class Row(NamedTuple):
-    """An event as it is written."""
-
-    sequence: int
-    tenant: int
-    position: int
-    type: int
-    instant: int
-    own: int
-    stored: bytes
-
-
-def name_of_type(each: "type[Event] | str") -> str:
-    """An event's name in the index."""
-    return each if isinstance(each, str) else each.__name__
-
-
 class Index:
-    """The writer's half: cached states of tags, tenants and events, and the rows of the batch."""
+    """What happened, as of the last commit and the batch."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._tags: OrderedDict[bytes, TagState] = OrderedDict()
-        self._tenants: dict[str, TenantState] = {}
-        self._types: dict[str, int] = {}
-        self._events: OrderedDict[tuple[int, int], Recorded] = OrderedDict()
-        self._rows: list[Row] = []
-        self._postings: list[tuple[bytes, int, int, int]] = []
-        self._changed: dict[int, TenantState] = {}
-        self._next_tenant = self._highest_tenant() + 1
+        self.forget()
 
-    def _highest_tenant(self) -> int:
-        highest: int = self._connection.execute("SELECT coalesce(max(number), 0) FROM tenants").fetchone()[0]
-        return highest
+    def forget(self) -> None:
+        """At the start, and after a failed commit: nothing that was cached is to be trusted."""
+        self._tags: OrderedDict[tuple[int, str], TagState] = OrderedDict()
+        self._known_beyond: dict[bytes, bytes] = {}
+        """For each kind of tag: the key beyond which every tag that exists is in the cache."""
+        self._tenants: dict[str, TenantState] = {}
+        self._events: OrderedDict[tuple[int, int], Recorded] = OrderedDict()
+        self._types: dict[type[Event] | str, int] = {
+            name: number for number, name in self._connection.execute("SELECT number, name FROM types")
+        }
+        self._next_type = max(self._types.values(), default=0) + 1
+        self._next_tenant: int = 1 + self._connection.execute("SELECT coalesce(max(number), 0) FROM tenants").fetchone()[0]
+        self._batch = Batch(0, b"")
+        self._overlaid = 0
+        self._overlay: dict[tuple[bytes, int], list[int]] = {}
+
+    def begin(self, batch: Batch) -> None:
+        """The next batch; the one before is in the file."""
+        if len(self._tenants) > MOST_CACHED_TENANTS:
+            self.forget()
+        if len(self._tags) > MOST_CACHED_TAGS:
+            for _ in range(MOST_CACHED_TAGS // 10):
+                _, evicted = self._tags.popitem(last=False)
+                kind = evicted.key[_KIND]
+                self._known_beyond[kind] = max(self._known_beyond.get(kind, b""), evicted.key)
+        while len(self._events) > MOST_CACHED_EVENTS:
+            self._events.popitem(last=False)
+        self._events.update(self._batch.recorded)
+        if not self._batch.rows:
+            batch.types += self._batch.types
+        self._batch = batch
+        self._overlaid = 0
+        self._overlay = {}
 
     def tenant(self, tenant: TenantId) -> TenantState:
         """The tenant's state; a tenant without history is at position 0."""
@@ -91,152 +90,156 @@ class Index:
             if row is None:
                 row = (self._next_tenant, 0, 0, b"")
                 self._next_tenant += 1
-            state = TenantState(
-                row[0], tenant, row[1], row[2], Frontier.unpack(row[1], row[3]), TagKeys(row[0], self.type_number)
-            )
+            state = TenantState(row[0], tenant, row[1], row[2], Frontier.unpack(row[1], row[3]))
             self._tenants[tenant] = state
         return state
 
-    def type_number(self, name: str) -> int:
-        """The number that stands for an event's name in this index."""
-        number = self._types.get(name)
+    def type_number(self, event: type[Event] | str) -> int:
+        """The number that stands for a type of events; a new one is written with the batch."""
+        number = self._types.get(event)
         if number is None:
-            row = self._connection.execute("SELECT number FROM types WHERE name = ?", (name,)).fetchone()
-            if row is None:
-                row = self._connection.execute(
-                    "INSERT INTO types (name) VALUES (?) RETURNING number", (name,)
-                ).fetchone()
-            number = self._types[name] = row[0]
+            name = event if isinstance(event, str) else event.__name__
+            number = self._types.get(name)
+            if number is None:
+                number, self._next_type = self._next_type, self._next_type + 1
+                self._types[name] = number
+                self._batch.types.append((number, name))
+            self._types[event] = number
         return number
 
-    def tag_state(self, digest: bytes) -> TagState:
-        """The state of a tag, from the cache or the postings."""
-        state = self._tags.get(digest)
+    def tag(self, tenant: TenantState, tag: str) -> TagState:
+        """The state of a tag: from the cache, or from the postings, or that of a tag nobody has seen."""
+        state = self._tags.get((tenant.number, tag))
         if state is None:
-            state = self._load_tag(digest)
-            self._tags[digest] = state
-            if len(self._tags) > MOST_CACHED_TAGS and not self._rows:
-                for _ in range(MOST_CACHED_TAGS // 10):
-                    self._tags.popitem(last=False)
+            state = TagState(tag_key(tenant.key, tag))
+            # Commands are tags too, but their states are not kept: see Decisions.
+            if state.key[4] == _COMMAND or state.key <= self._beyond(state.key[_KIND]):
+                self._load(state)
+            self._tags[tenant.number, tag] = state
         return state
 
-    def _load_tag(self, digest: bytes) -> TagState:
+    def _beyond(self, kind: bytes) -> bytes:
+        """Ids begin with their time, so most new tags lie beyond all that the file holds: no need to look."""
+        known = self._known_beyond.get(kind)
+        if known is None:
+            row = self._connection.execute(
+                "SELECT max(tag) FROM postings WHERE tag > ? AND tag < ?", (kind, kind + _PAST_KIND)
+            ).fetchone()
+            known = self._known_beyond[kind] = row[0] or b""
+        return known
+
+    def _load(self, state: TagState) -> None:
         """Seeks the last posting of each type, however many there are of it."""
-        state = TagState()
         below = 1 << 62
         while True:
             row = self._connection.execute(
                 "SELECT type, position, nth FROM postings WHERE tag = ? AND type < ? "
                 "ORDER BY type DESC, position DESC LIMIT 1",
-                (digest, below),
+                (state.key, below),
             ).fetchone()
             if row is None:
-                return state
+                return
             below, position, nth = row
             state.latest[below] = position
             state.count = max(state.count, nth)
 
     def event(self, tenant: TenantState, position: int) -> Recorded:
-        """One event, from the cache, the batch or the file."""
-        found = self._events.get((tenant.number, position))
+        """One event, from the batch, the cache or the file."""
+        place = (tenant.number, position)
+        found = self._batch.recorded.get(place) or self._events.get(place)
         if found is None:
-            self.flush()
             instant, own, stored = self._connection.execute(
-                "SELECT instant, own, stored FROM events WHERE tenant = ? AND position = ?", (tenant.number, position)
+                "SELECT instant, own, stored FROM events WHERE tenant = ? AND position = ?", place
             ).fetchone()
             found = Recorded(tenant.tenant, position, Instant(instant), decode_own(stored, own))
-            self.remember(tenant.number, found)
+            self._events[place] = found
         return found
-
-    def remember(self, tenant: int, recorded: Recorded) -> None:
-        """Keep a decoded event, since the next boundaries will probably ask for it."""
-        self._events[tenant, recorded.position] = recorded
-        if len(self._events) > MOST_CACHED_EVENTS:
-            for _ in range(MOST_CACHED_EVENTS // 10):
-                self._events.popitem(last=False)
 
     def tagged(self, tenant: TenantState, tag: str, types: Iterable[type[Event]], after: int) -> list[Recorded]:
         """All events with a tag and one of the types after a position, oldest first: what tallies read."""
-        self.flush()
-        digest = tenant.tag(tag)
-        positions: list[int] = []
-        for each in types:
-            positions += (
-                row[0]
-                for row in self._connection.execute(
-                    "SELECT position FROM postings WHERE tag = ? AND type = ? AND position > ?",
-                    (digest, self.type_number(each.__name__), after),
-                )
-            )
+        state = self.tag(tenant, tag)
+        numbers = [number for number in map(self.type_number, types) if state.latest.get(number, 0) > after]
+        positions = [position for number in numbers for position in self._positions(state.key, number, after)]
         return [self.event(tenant, position) for position in sorted(positions)]
+
+    def _positions(self, key: bytes, type: int, after: int) -> list[int]:
+        rows = self._connection.execute(
+            "SELECT position FROM postings WHERE tag = ? AND type = ? AND position > ?", (key, type, after)
+        ).fetchall()
+        return [row[0] for row in rows] + [each for each in self._in_batch(key, type) if each > after]
+
+    def _in_batch(self, key: bytes, type: int) -> Sequence[int]:
+        """Where the batch has events of a tag and type; indexed only once somebody asks."""
+        postings = self._batch.postings
+        for place in range(self._overlaid, len(postings)):
+            tag, number, position, _ = postings[place]
+            self._overlay.setdefault((tag, number), []).append(position)
+        self._overlaid = len(postings)
+        return self._overlay.get((key, type), ())
 
     def grew(self, tenant: TenantState, item: Item, after: int) -> bool:
         """Whether an event that the item names lies beyond a position. No tags: any; no types: any."""
-        numbers = [self.type_number(name_of_type(each)) for each in item.types]
-        if len(item.tags) == 1:
-            latest = self.tag_state(tenant.tag(item.tags[0])).latest
-            return any(latest.get(number, 0) > after for number in numbers or latest)
-        self.flush()
-        if item.tags:
-            return self._grew_with_all(tenant, item.tags, numbers, after)
-        if not numbers:
-            return tenant.position > after
-        return any(
-            self._connection.execute(
-                "SELECT 1 FROM events WHERE tenant = ? AND type = ? AND position > ? LIMIT 1",
-                (tenant.number, number, after),
-            ).fetchone()
-            for number in numbers
-        )
+        tags, types = item.tags, item.types
+        if tenant.position <= after:
+            return False
+        if len(tags) == 1:
+            latest = self.tag(tenant, tags[0]).latest
+            if not types:
+                return any(position > after for position in latest.values())
+            return any(latest.get(self.type_number(each), 0) > after for each in types) if latest else False
+        numbers = [self.type_number(each) for each in types]
+        if tags:
+            return self._grew_with_all(tenant, tags, numbers, after)
+        return any(self._grew_type(tenant, number, after) for number in numbers) if numbers else True
+
+    def _grew_type(self, tenant: TenantState, number: int, after: int) -> bool:
+        if any(row[1] == tenant.number and row[3] == number and row[2] > after for row in self._batch.rows):
+            return True
+        found = self._connection.execute(
+            "SELECT 1 FROM events WHERE tenant = ? AND type = ? AND position > ? LIMIT 1",
+            (tenant.number, number, after),
+        ).fetchone()
+        return found is not None
 
     def _grew_with_all(self, tenant: TenantState, tags: tuple[str, ...], numbers: list[int], after: int) -> bool:
-        digests = sorted((tenant.tag(tag) for tag in tags), key=lambda each: self.tag_state(each).count)
-        rarest, *others = digests
-        for number in numbers or self.tag_state(rarest).latest:
-            for (position,) in self._connection.execute(
-                "SELECT position FROM postings WHERE tag = ? AND type = ? AND position > ?", (rarest, number, after)
-            ):
-                if all(
-                    self._connection.execute(
-                        "SELECT 1 FROM postings WHERE tag = ? AND type = ? AND position = ?", (other, number, position)
-                    ).fetchone()
-                    for other in others
-                ):
+        rarest, *others = sorted((self.tag(tenant, tag) for tag in tags), key=lambda each: each.count)
+        for number in numbers or rarest.latest:
+            if any(state.latest.get(number, 0) <= after for state in (rarest, *others)):
+                continue
+            for position in self._positions(rarest.key, number, after):
+                if all(self._carries(other.key, number, position) for other in others):
                     return True
         return False
 
-    def add(self, row: Row, tags: list[tuple[bytes, int]], tenant: TenantState) -> None:
-        """One more event of the batch; `tags` are hashes and nth."""
-        self._rows.append(row)
-        for digest, nth in tags:
-            self._postings.append((digest, row.type, row.position, nth))
-        self._changed[tenant.number] = tenant
+    def _carries(self, key: bytes, number: int, position: int) -> bool:
+        found = self._connection.execute(
+            "SELECT 1 FROM postings WHERE tag = ? AND type = ? AND position = ?", (key, number, position)
+        ).fetchone()
+        return found is not None or position in self._in_batch(key, number)
 
-    def flush(self) -> None:
-        """Hand the batch's rows to SQLite, inside the transaction that is open."""
-        if self._rows:
-            self._connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", self._rows)
-            self._postings.sort()
-            self._connection.executemany("INSERT INTO postings VALUES (?, ?, ?, ?)", self._postings)
-            self._rows, self._postings = [], []
+    def first_outcomes(self, keys: Iterable[tuple[TenantState, bytes]]) -> dict[tuple[int, bytes], First]:
+        """What these idempotency keys led to in earlier batches, asked all at once: most were never seen."""
+        asked = {idempotency_key(tenant.key, key): (tenant, key) for tenant, key in keys}
+        if not asked:
+            return {}
+        listed = list(asked)
+        listed += listed[-1:] * ((1 << (len(listed) - 1).bit_length()) - len(listed))
+        rows = self._connection.execute(
+            f"SELECT tag, max(position), nth FROM postings WHERE tag IN ({marks(len(listed))}) GROUP BY tag",  # noqa: S608
+            listed,
+        ).fetchall()
+        found = {}
+        for tag, last, count in rows:
+            tenant, key = asked[tag]
+            found[tenant.number, key] = self._first(tenant, last, count)
+        return found
 
-    def write_tenants(self) -> None:
-        """The heads and frontiers of the tenants that the batch changed."""
-        self._connection.executemany(
-            "INSERT INTO tenants VALUES (?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET "
-            "position = excluded.position, instant = excluded.instant, frontier = excluded.frontier",
-            [
-                (state.number, state.tenant, state.position, state.instant, state.frontier.pack())
-                for state in self._changed.values()
-            ],
+    def _first(self, tenant: TenantState, last: int, count: int) -> First:
+        rows = self._connection.execute(
+            "SELECT stored FROM events WHERE tenant = ? AND position BETWEEN ? AND ? ORDER BY position",
+            (tenant.number, last - count + 1, last),
         )
-        self._changed = {}
-
-    def forget(self) -> None:
-        """After a failed commit: everything that was cached may be wrong."""
-        self._tags.clear()
-        self._tenants.clear()
-        self._types.clear()
-        self._events.clear()
-        self._rows, self._postings, self._changed = [], [], {}
-        self._next_tenant = self._highest_tenant() + 1
+        entries = [decode_entry(tenant.tenant, row[0]) for row in rows]
+        events = tuple(entry.event for entry in entries)
+        body = entries[-1].meta.idempotency_body or b""
+        return First(body, Outcome(tenant.tenant, last, entries[-1].instant, events))

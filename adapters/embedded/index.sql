@@ -10,7 +10,6 @@ CREATE TABLE IF NOT EXISTS tenants (
     frontier BLOB NOT NULL
 );
 
--- Names of events, and kinds of tags.
 CREATE TABLE IF NOT EXISTS types (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 
 -- `own` is where the event's own fields begin in the stored bytes.
@@ -27,6 +26,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS events_by_position ON events (tenant, position
 CREATE INDEX IF NOT EXISTS events_by_type ON events (tenant, type, position);
 
 -- A tag's key is tenant, kind and 16 bytes (tags.py); `nth` counts the tag's events of the tenant, densely.
+-- An idempotency key has a posting too: type 0, the last position of what it led to, and how many events that was.
 CREATE TABLE IF NOT EXISTS postings (
     tag BLOB NOT NULL,
     type INTEGER NOT NULL,
@@ -43,14 +43,3 @@ CREATE TABLE IF NOT EXISTS commits (
     epoch INTEGER NOT NULL,
     chain BLOB NOT NULL
 );
-
--- What each idempotency key led to; derived from the events, which carry both hashes.
-CREATE TABLE IF NOT EXISTS outcomes (
-    tenant INTEGER NOT NULL,
-    key BLOB NOT NULL,
-    body BLOB NOT NULL,
-    position INTEGER NOT NULL,
-    count INTEGER NOT NULL,
-    instant INTEGER NOT NULL,
-    PRIMARY KEY (tenant, key)
-) WITHOUT ROWID;

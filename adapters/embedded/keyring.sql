@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS handles (
     tenant TEXT NOT NULL,
     handle TEXT NOT NULL,
     lookup BLOB NOT NULL,
-    short BLOB NOT NULL
+    short INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS handles_by_handle ON handles (handle);
-CREATE INDEX IF NOT EXISTS handles_by_value ON handles (tenant, short);
+CREATE INDEX IF NOT EXISTS handles_by_value ON handles (short);

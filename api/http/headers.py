@@ -2,12 +2,14 @@
 
 import re
 import secrets
+import time
 from collections.abc import Iterable
 from typing import Annotated, Final, NamedTuple
 
 from fastapi import Depends, Header, Request
 
 from api.http.problems import Problem, bad_request
+from domain.ids import id_from
 
 BIGGEST_POSITION: Final = 2**63 - 1
 MOST_KEY_CHARACTERS: Final = 255
@@ -49,14 +51,18 @@ def parse_position(header: str) -> PositionToken:
 
 
 def correlation_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The caller's X-Request-ID if it is 8 to 64 letters, digits, `-` and `_`, else a random one.
+    """The caller's X-Request-ID if it is 8 to 64 letters, digits, `-` and `_`, else a fresh one.
 
     It is written to events and logs, so nothing that could be an address or a sentence is taken over.
     """
     for name, value in headers:
         if name == b"x-request-id":
-            return value.decode() if _CORRELATION.fullmatch(value) else secrets.token_hex(16)
-    return secrets.token_hex(16)
+            return value.decode() if _CORRELATION.fullmatch(value) else _new_correlation()
+    return _new_correlation()
+
+
+def _new_correlation() -> str:
+    return id_from("cor", time.time_ns() // 1000, secrets.token_bytes(10))
 
 
 async def _idempotency_key(

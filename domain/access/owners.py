@@ -13,6 +13,7 @@ OWNER: Final = RoleId("rol_owner")
 
 
 class RoleAssigned(Event):
+    ends_with = "subject"
     edges = (("assignment", "role", "subject"),)
     role: RoleId
     subject: UserId | GroupId

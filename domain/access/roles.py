@@ -86,7 +86,7 @@ class WithdrawRole(Command):
     subject: UserId | GroupId
 
     def boundary(self) -> Boundary:
-        return assignment(self.role, self.subject) | life_of_holder(self.subject)
+        return life_of_role(self.role) | life_of_holder(self.subject) | assignment(self.role, self.subject)
 
     def then(self, known: "KnownRole") -> Boundary:
         if self.role != OWNER:
@@ -98,11 +98,12 @@ class ExpireAssignment(Command):
     """A timer's: say that an end has come."""
 
     permission = "roles:assign"
+    while_suspended = True
     role: RoleId
     subject: UserId | GroupId
 
     def boundary(self) -> Boundary:
-        return assignment(self.role, self.subject)
+        return life_of_role(self.role) | life_of_holder(self.subject) | assignment(self.role, self.subject)
 
 
 RolesCommand = DefineRole | ChangeRole | RetireRole | AssignRole | WithdrawRole | ExpireAssignment
@@ -151,13 +152,18 @@ class KnownRole(KnownOwners):
             raise Missing("the role does not exist, or is retired")
         return defined
 
-    def holder_exists(self, subject: UserId | GroupId) -> None:
-        if not (self.lives.user_exists(UserId(subject)) or self.lives.group_exists(GroupId(subject))):
-            raise Missing("the user or group does not exist")
+    def exists(self, subject: UserId | GroupId) -> bool:
+        return self.lives.user_exists(UserId(subject)) or self.lives.group_exists(GroupId(subject))
 
-    def in_force(self) -> RoleAssigned | None:
-        """The assignment, unless its end has come."""
+    def standing(self, role: RoleId) -> RoleAssigned | None:
+        """The assignment; none if its role or its holder has ended, and it with them. Its own end may have come."""
         held = self.assigned
+        alive = role == OWNER or self.roles.get(role) is not None
+        return held if held and alive and self.exists(held.subject) else None
+
+    def in_force(self, role: RoleId) -> RoleAssigned | None:
+        """The assignment, unless its end has come."""
+        held = self.standing(role)
         return held if held and (held.expires_at is None or held.expires_at > self.now) else None
 
 
@@ -180,13 +186,13 @@ def decide(command: RolesCommand, known: KnownRole) -> list[Event]:
         case AssignRole(role, subject, expires_at):
             return _assigned(role, subject, expires_at, known)
         case WithdrawRole(role, subject):
-            if known.in_force() is None:
+            if known.in_force(role) is None:
                 return []
             if role == OWNER:
                 known.owners.may_lose(UserId(subject), known.lives)
             return [RoleWithdrawn(role, subject)]
         case ExpireAssignment(role, subject):
-            ended = known.assigned
+            ended = known.standing(role)
             if ended is None or ended.expires_at is None or ended.expires_at > known.now:
                 return []
             return [AssignmentExpired(role, subject, ended.expires_at)]
@@ -202,10 +208,11 @@ def _assigned(role: RoleId, subject: UserId | GroupId, expires_at: Instant | Non
             raise Refused("the owner role does not expire; assign it without an end")
     else:
         known.role(role)
-    known.holder_exists(subject)
+    if not known.exists(subject):
+        raise Missing("the user or group does not exist")
     if expires_at is not None and expires_at <= known.now:
         raise Refused("the end of the assignment is not in the future")
-    held = known.in_force()
+    held = known.in_force(role)
     if held is not None and held.expires_at == expires_at:
         return []
     return [RoleAssigned(role, subject, expires_at)]

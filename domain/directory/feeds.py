@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from domain.boundary import Boundary, about
-from domain.command import Command, Decider, Known, Missing, Taken
+from domain.command import Command, Decider, Known, Missing, Refused, Taken
 from domain.event import Code, Event, Instant, Recorded, Sealed
 from domain.ids import CredentialId, DirectoryId
 
@@ -46,7 +46,7 @@ class CreateDirectory(Command):
     secret_hash: bytes
 
     def boundary(self) -> Boundary:
-        return life_of_directory(self.directory)
+        return life_of_directory(self.directory) | life_of_token(self.token)
 
 
 class RenameDirectory(Command):
@@ -107,7 +107,8 @@ class KnownFeed(Known):
         self.life = "none"
         self.name: Sealed | None = None
         self.token: DirectoryId | None = None
-        """The directory that the token opens."""
+        """The directory that the token was issued for."""
+        self.revoked = False
 
     def evolve(self, recorded: Recorded) -> None:
         match recorded.event:
@@ -120,11 +121,15 @@ class KnownFeed(Known):
             case DirectoryTokenIssued(directory=directory):
                 self.token = directory
             case DirectoryTokenRevoked():
-                self.token = None
+                self.revoked = True
 
     def exists(self) -> None:
         if self.life != "active":
             raise Missing("the directory does not exist")
+
+    def token_is_new(self) -> None:
+        if self.token is not None:
+            raise Taken("the token exists already")
 
 
 def decide(command: FeedsCommand, known: KnownFeed) -> list[Event]:
@@ -132,6 +137,7 @@ def decide(command: FeedsCommand, known: KnownFeed) -> list[Event]:
         case CreateDirectory(directory, name, provider, token, secret_hash):
             if known.life != "none":
                 raise Taken("the directory exists already")
+            known.token_is_new()
             return [
                 DirectoryCreated(directory, name, provider),
                 DirectoryTokenIssued(token, directory, secret_hash),
@@ -144,12 +150,15 @@ def decide(command: FeedsCommand, known: KnownFeed) -> list[Event]:
             return [DirectoryRemoved(directory)]
         case IssueDirectoryToken(credential, directory, secret_hash, expires_at):
             known.exists()
-            if known.token is not None:
-                raise Taken("the token exists already")
+            known.token_is_new()
+            if expires_at is not None and expires_at <= known.now:
+                raise Refused("the token's end is not in the future")
             return [DirectoryTokenIssued(credential, directory, secret_hash, expires_at)]
         case RevokeDirectoryToken(credential, directory):
             known.exists()
-            return [DirectoryTokenRevoked(credential, directory)] if known.token == directory else []
+            if known.token != directory:
+                raise Missing("the directory has no such token")
+            return [] if known.revoked else [DirectoryTokenRevoked(credential, directory)]
         case _:
             assert_never(command)
 

@@ -3,9 +3,10 @@
 from typing import assert_never
 
 from domain.boundary import Boundary, Tally, about, edge
-from domain.command import Command, Decider, Known, Missing, Taken
+from domain.command import Command, Decider, Known, Latest, Missing, Taken
+from domain.directory.feeds import life_of_directory
 from domain.directory.life import GroupCreated, GroupDeleted, Lives, life_of_group, life_of_user
-from domain.directory.users import Unique
+from domain.directory.unique import Unique, UniqueValues
 from domain.event import Event, Instant, Recorded, Sealed
 from domain.ids import DirectoryId, GroupId, Handle, UserId
 
@@ -25,6 +26,7 @@ class GroupExternalIdChanged(Event):
 
 
 class MemberAdded(Event):
+    ends_with = "member"
     edges = (("member", "group", "member"),)
     group: GroupId
     member: UserId
@@ -46,7 +48,9 @@ class CreateGroup(Command):
 
     def boundary(self) -> Boundary:
         wanted = life_of_group(self.group) | lives_of(self.members)
-        return wanted | holder_of_group(self.external_id.handle) if self.external_id else wanted
+        if self.external_id:
+            wanted |= holder_of_group(self.external_id.handle)
+        return wanted | life_of_directory(self.directory) if self.directory else wanted
 
 
 class RenameGroup(Command):
@@ -61,7 +65,8 @@ class RenameGroup(Command):
 class ReviseGroup(Command):
     """Several changes of a group at once, as a directory sends them: all of them or none.
 
-    `members`, if given, is the exact set from now on; `add` and `remove` change the set there is.
+    `members`, if given, is the exact set from now on; `add` and `remove` change the set there is. Who is in both is
+    added.
     """
 
     permission = "groups:manage"
@@ -80,7 +85,12 @@ class ReviseGroup(Command):
         if self.members is not None:
             tallies = Boundary(tallies=(every_member_of(self.group),))
             return wanted | tallies | lives_of(self.members)
-        return wanted | edges_of(self.group, self.add + self.remove) | lives_of(self.add)
+        return wanted | edges_of(self.group, self.add + self.remove) | lives_of(self.add + self.remove)
+
+    def then(self, known: "KnownGroup") -> Boundary:
+        if self.members is None:
+            return Boundary()
+        return lives_of(tuple(member for member in known.tallies["members"] if member not in known.lives.users))
 
 
 class DeleteGroup(Command):
@@ -106,7 +116,7 @@ class RemoveMember(Command):
     member: UserId
 
     def boundary(self) -> Boundary:
-        return life_of_group(self.group) | edges_of(self.group, (self.member,))
+        return life_of_group(self.group) | lives_of((self.member,)) | edges_of(self.group, (self.member,))
 
 
 GroupsCommand = CreateGroup | RenameGroup | ReviseGroup | DeleteGroup | AddMember | RemoveMember
@@ -143,43 +153,43 @@ def _note_member(members: dict[UserId, None], recorded: Recorded) -> None:
 
 
 def every_member_of(group: GroupId) -> Tally:
-    """All members, for the one question that needs them: which ones an exact set leaves out."""
+    """All who were added and not removed, for the one question that needs them: which ones an exact set leaves out."""
     return Tally("members", f"group:{group}", (MemberAdded, MemberRemoved), dict, _note_member)
 
 
 class KnownGroup(Known):
-    """A group's life and names, and which of the users asked about are members."""
+    """Groups' lives and names, who holds the values asked about, and which of the users asked about are members."""
 
     def __init__(self, now: Instant) -> None:
         super().__init__(now)
         self.lives = Lives()
-        self.display_name: Sealed | None = None
-        self.external_id: Unique | None = None
-        self.holders: dict[Handle, GroupId | None] = {}
-        self.members: set[UserId] = set()
+        self.display_names: Latest[GroupId, Sealed] = Latest()
+        self.external_ids: UniqueValues[GroupId] = UniqueValues("group", "external id")
+        self.added: set[UserId] = set()
 
     def evolve(self, recorded: Recorded) -> None:
         self.lives.evolve(recorded)
         match recorded.event:
             case GroupCreated(group, name, _, external_id, handle):
-                self.display_name = name
-                self.external_id = Unique(external_id, handle) if external_id and handle else None
-                if handle:
-                    self.holders[handle] = group
-            case GroupRenamed(_, name):
-                self.display_name = name
+                self.display_names.note(group, name, recorded)
+                self.external_ids.taken(group, external_id, handle, None, recorded)
+            case GroupRenamed(group, name):
+                self.display_names.note(group, name, recorded)
             case GroupExternalIdChanged(group, external_id, handle, former):
-                self.external_id = Unique(external_id, handle) if external_id and handle else None
-                if former:
-                    self.holders[former] = None
-                if handle:
-                    self.holders[handle] = group
-            case GroupDeleted(_, handle) if handle:
-                self.holders[handle] = None
+                self.external_ids.taken(group, external_id, handle, former, recorded)
+            case GroupDeleted(_, handle):
+                self.external_ids.freed(handle, recorded)
             case MemberAdded(_, member):
-                self.members.add(member)
+                self.added.add(member)
             case MemberRemoved(_, member):
-                self.members.discard(member)
+                self.added.discard(member)
+
+    def is_member(self, member: UserId) -> bool:
+        """Whether a user was added and still exists: a membership ends with the user."""
+        return member in self.added and self.lives.user_exists(member)
+
+    def every_member(self) -> list[UserId]:
+        return [member for member in self.tallies["members"] if self.lives.user_exists(member)]
 
     def exists(self, group: GroupId) -> None:
         if not self.lives.group_exists(group):
@@ -190,18 +200,16 @@ class KnownGroup(Known):
             if not self.lives.user_exists(member):
                 raise Missing("a member does not exist: each must be a user of this tenant")
 
-    def is_free(self, unique: Unique, group: GroupId) -> None:
-        if self.holders.get(unique.handle) not in (None, group):
-            raise Taken("another group of this directory has this external id")
-
 
 def decide(command: GroupsCommand, known: KnownGroup) -> list[Event]:
     match command:
         case CreateGroup(group, name, directory, external_id, members):
             if group in known.lives.groups:
                 raise Taken("the group exists already")
+            if directory and not known.lives.directory_exists(directory):
+                raise Missing("the directory does not exist")
             if external_id:
-                known.is_free(external_id, group)
+                known.external_ids.must_be_free(external_id, group)
             known.users_exist(members)
             value, handle = (external_id.value, external_id.handle) if external_id else (None, None)
             created = GroupCreated(group, name, directory, value, handle)
@@ -214,20 +222,21 @@ def decide(command: GroupsCommand, known: KnownGroup) -> list[Event]:
             return _revised(command, known)
         case DeleteGroup(group):
             known.exists(group)
-            return [GroupDeleted(group, known.external_id.handle if known.external_id else None)]
+            held = known.external_ids[group]
+            return [GroupDeleted(group, held.handle if held else None)]
         case AddMember(group, member):
             known.exists(group)
             known.users_exist((member,))
-            return [] if member in known.members else [MemberAdded(group, member)]
+            return [] if known.is_member(member) else [MemberAdded(group, member)]
         case RemoveMember(group, member):
             known.exists(group)
-            return [MemberRemoved(group, member)] if member in known.members else []
+            return [MemberRemoved(group, member)] if known.is_member(member) else []
         case _:
             assert_never(command)
 
 
 def _renamed(group: GroupId, name: Sealed, known: KnownGroup) -> list[Event]:
-    return [] if name.same_as(known.display_name) else [GroupRenamed(group, name)]
+    return [] if name.same_as(known.display_names[group]) else [GroupRenamed(group, name)]
 
 
 def _revised(command: ReviseGroup, known: KnownGroup) -> list[Event]:
@@ -237,23 +246,30 @@ def _revised(command: ReviseGroup, known: KnownGroup) -> list[Event]:
         events += _renamed(group, command.display_name, known)
     if command.external_id or command.forget_external_id:
         events += _external_id_changed(group, command.external_id, known)
+    return [*events, *_members_changed(command, known)]
+
+
+def _members_changed(command: ReviseGroup, known: KnownGroup) -> list[Event]:
     if command.members is None:
-        add, remove, current = command.add, command.remove, known.members
+        add = dict.fromkeys(command.add)
+        current = {member for member in (*command.add, *command.remove) if known.is_member(member)}
+        remove = dict.fromkeys(command.remove)
     else:
-        current = known.tallies["members"].keys()
-        add, remove = command.members, tuple(current - set(command.members))
-    known.users_exist(add)
-    events += [MemberRemoved(group, member) for member in dict.fromkeys(remove) if member in current]
-    events += [MemberAdded(group, member) for member in dict.fromkeys(add) if member not in current]
-    return events
+        add = dict.fromkeys(command.members)
+        remove = dict.fromkeys(known.every_member())
+        current = set(remove)
+    known.users_exist(tuple(add))
+    removed = [MemberRemoved(command.group, member) for member in remove if member in current and member not in add]
+    added = [MemberAdded(command.group, member) for member in add if member not in current]
+    return [*removed, *added]
 
 
 def _external_id_changed(group: GroupId, wanted: Unique | None, known: KnownGroup) -> list[Event]:
-    current = known.external_id
+    current = known.external_ids[group]
     former = current.handle if current else None
     if wanted is None:
         return [GroupExternalIdChanged(group, None, None, former)] if current else []
-    known.is_free(wanted, group)
+    known.external_ids.must_be_free(wanted, group)
     if current and wanted.value.same_as(current.value):
         return []
     return [GroupExternalIdChanged(group, wanted.value, wanted.handle, former)]

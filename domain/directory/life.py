@@ -1,6 +1,8 @@
 """The life of a person and of a group: the events that say whether they are there, which other capabilities ask too."""
 
 from domain.boundary import Boundary, about
+from domain.command import Latest
+from domain.directory.feeds import DirectoryCreated, DirectoryRemoved
 from domain.event import Event, Recorded, Sealed
 from domain.ids import DirectoryId, GroupId, Handle, UserId
 
@@ -72,29 +74,39 @@ class Lives:
     """Who exists, as far as has been asked."""
 
     def __init__(self) -> None:
-        self.users: dict[UserId, str] = {}
+        self.users: Latest[UserId, str] = Latest()
         """active, inactive, deleted or erased"""
-        self.groups: dict[GroupId, str] = {}
+        self.groups: Latest[GroupId, str] = Latest()
+        """active or deleted"""
+        self.directories: Latest[DirectoryId, str] = Latest()
+        """active or removed"""
 
     def evolve(self, recorded: Recorded) -> None:
         match recorded.event:
             case UserProvisioned(user=user, active=active):
-                self.users[user] = "active" if active else "inactive"
+                self.users.note(user, "active" if active else "inactive", recorded)
             case UserDeactivated(user=user):
-                self.users[user] = "inactive"
+                self.users.note(user, "inactive", recorded)
             case UserReactivated(user=user):
-                self.users[user] = "active"
+                self.users.note(user, "active", recorded)
             case UserDeleted(user=user):
-                self.users[user] = "deleted"
+                self.users.note(user, "deleted", recorded)
             case SubjectErased(user=user):
-                self.users[user] = "erased"
+                self.users.note(user, "erased", recorded)
             case GroupCreated(group=group):
-                self.groups[group] = "active"
+                self.groups.note(group, "active", recorded)
             case GroupDeleted(group=group):
-                self.groups[group] = "deleted"
+                self.groups.note(group, "deleted", recorded)
+            case DirectoryCreated(directory=directory):
+                self.directories.note(directory, "active", recorded)
+            case DirectoryRemoved(directory=directory):
+                self.directories.note(directory, "removed", recorded)
 
     def user_exists(self, user: UserId) -> bool:
         return self.users.get(user) in ("active", "inactive")
 
     def group_exists(self, group: GroupId) -> bool:
         return self.groups.get(group) == "active"
+
+    def directory_exists(self, directory: DirectoryId) -> bool:
+        return self.directories.get(directory) == "active"

@@ -6,7 +6,8 @@ import msgspec
 
 from domain.access.owners import KnownOwners, is_owner
 from domain.boundary import Boundary, Tally, about
-from domain.command import Command, Decider, Missing, Refused, Taken
+from domain.command import Command, Decider, Latest, Missing, Taken
+from domain.directory.feeds import life_of_directory
 from domain.directory.life import (
     SubjectErased,
     UserDeactivated,
@@ -15,6 +16,8 @@ from domain.directory.life import (
     UserReactivated,
     life_of_user,
 )
+from domain.directory.unique import Unique as Unique
+from domain.directory.unique import UniqueValues
 from domain.event import Event, Instant, Recorded, Sealed
 from domain.ids import DirectoryId, Handle, UserId
 
@@ -56,13 +59,6 @@ class Profile(msgspec.Struct, frozen=True):
     attributes: Sealed | None = None
 
 
-class Unique(msgspec.Struct, frozen=True):
-    """A value nobody else may have (in the tenant, or in one directory), and the handle that stands for it."""
-
-    value: Sealed
-    handle: Handle
-
-
 class ProvisionUser(Command):
     permission = "users:manage"
     user: UserId
@@ -74,7 +70,9 @@ class ProvisionUser(Command):
 
     def boundary(self) -> Boundary:
         wanted = life_of_user(self.user) | holder_of(self.name.handle)
-        return wanted | holder_of(self.external_id.handle) if self.external_id else wanted
+        if self.external_id:
+            wanted |= holder_of(self.external_id.handle)
+        return wanted | life_of_directory(self.directory) if self.directory else wanted
 
 
 class ReviseUser(Command):
@@ -159,11 +157,7 @@ class EraseUser(Command):
         return life_of_user(self.user) | names_of(self.user) | is_owner(self.user) | ever
 
     def then(self, known: "KnownUser") -> Boundary:
-        wanted = known.owners.others_than(self.user, known.tallies)
-        for handle in known.tallies["handles"]:
-            if handle not in known.holders:
-                wanted |= holder_of(handle)
-        return wanted
+        return known.owners.others_than(self.user, known.tallies) | known.holders_of_all_handles()
 
 
 UsersCommand = (
@@ -178,7 +172,7 @@ def names_of(user: UserId) -> Boundary:
 
 def holder_of(handle: Handle) -> Boundary:
     """Who has a user name, or whom a directory's own id means."""
-    return about(handle, UserProvisioned, UserRenamed, UserExternalIdChanged, UserDeleted)
+    return about(handle, UserProvisioned, UserRenamed, UserExternalIdChanged, UserDeleted, SubjectErased)
 
 
 def handles_ever_of(user: UserId) -> Tally:
@@ -195,63 +189,65 @@ def _note_handles(handles: dict[Handle, None], recorded: Recorded) -> None:
 
 
 class KnownUser(KnownOwners):
-    """A user's life, names and profile; who holds the values asked about; who else is an owner."""
+    """Users' lives, names and profiles; who holds the values asked about; who else is an owner."""
 
     def __init__(self, now: Instant) -> None:
         super().__init__(now)
-        self.name: Unique | None = None
-        self.external_id: Unique | None = None
-        self.directory: DirectoryId | None = None
-        self.profile: Profile | None = None
-        self.holders: dict[Handle, UserId | None] = {}
+        self.names: UniqueValues[UserId] = UniqueValues("user", "user name")
+        self.external_ids: UniqueValues[UserId] = UniqueValues("user", "external id")
+        self.profiles: Latest[UserId, Profile] = Latest()
+        self._asked_all = False
 
     def evolve(self, recorded: Recorded) -> None:
         super().evolve(recorded)
         match recorded.event:
             case UserProvisioned() as event:
-                self.name = Unique(event.user_name, event.user_name_handle)
-                self._profile_is(event)
-                self.holders[event.user_name_handle] = event.user
-                if event.external_id and event.external_id_handle:
-                    self.external_id = Unique(event.external_id, event.external_id_handle)
-                    self.holders[event.external_id_handle] = event.user
+                self._profile_is(event, recorded)
+                self.names.taken(event.user, event.user_name, event.user_name_handle, None, recorded)
+                self.external_ids.taken(event.user, event.external_id, event.external_id_handle, None, recorded)
             case UserProfileChanged() as event:
-                self._profile_is(event)
+                self._profile_is(event, recorded)
             case UserRenamed(user, value, handle, former):
-                self.name = Unique(value, handle)
-                self.holders[former] = None
-                self.holders[handle] = user
+                self.names.taken(user, value, handle, former, recorded)
             case UserExternalIdChanged(user, value, handle, former):
-                self.external_id = Unique(value, handle) if value and handle else None
-                if former:
-                    self.holders[former] = None
-                if handle:
-                    self.holders[handle] = user
-            case UserDeleted(_, name, external):
-                self.holders[name] = None
-                if external:
-                    self.holders[external] = None
+                self.external_ids.taken(user, value, handle, former, recorded)
+            case UserDeleted(_, name, external_id):
+                self.names.freed(name, recorded)
+                self.external_ids.freed(external_id, recorded)
+            case SubjectErased(_, handles):
+                self.names.erased(handles)
+                self.external_ids.erased(handles)
 
-    def _profile_is(self, event: UserProvisioned | UserProfileChanged) -> None:
-        self.profile = Profile(event.display_name, event.given_name, event.family_name, event.email, event.attributes)
+    def _profile_is(self, event: UserProvisioned | UserProfileChanged, recorded: Recorded) -> None:
+        profile = Profile(event.display_name, event.given_name, event.family_name, event.email, event.attributes)
+        self.profiles.note(event.user, profile, recorded)
+
+    def holders_of_all_handles(self) -> Boundary:
+        """Who has now what the user in question ever had; asked once."""
+        handles = () if self._asked_all else tuple(self.tallies["handles"])
+        self._asked_all = True
+        return Boundary(tuple(item for handle in handles for item in holder_of(handle).items))
+
+    def handles_to_erase(self, user: UserId) -> list[Handle]:
+        """All that ever stood for something of the user, but those that others have now."""
+        of_others = (self.names.others_have, self.external_ids.others_have)
+        return [handle for handle in self.tallies["handles"] if not any(have(handle, user) for have in of_others)]
 
     def exists(self, user: UserId) -> None:
         if not self.lives.user_exists(user):
             raise Missing("the user does not exist")
 
-    def is_free(self, unique: Unique, user: UserId, what: str) -> None:
-        if self.holders.get(unique.handle) not in (None, user):
-            raise Taken(f"another user has this {what}; choose another, or change that user")
-
 
 def decide(command: UsersCommand, known: KnownUser) -> list[Event]:
     match command:
-        case ProvisionUser(user, name, _, _, external_id):
+        case ProvisionUser(user, name, _, directory, external_id):
             if user in known.lives.users:
                 raise Taken("the user exists already")
-            known.is_free(name, user, "user name")
+            if directory and not known.lives.directory_exists(directory):
+                raise Missing("the directory does not exist")
+            known.names.must_be_free(name, user)
             if external_id:
-                known.is_free(external_id, user, "external id")
+                known.external_ids.must_be_free(external_id, user)
             return [_provisioned(command)]
         case ReviseUser(user):
             known.exists(user)
@@ -311,24 +307,25 @@ def _revised(command: ReviseUser, known: KnownUser) -> list[Event]:
 
 
 def _renamed(user: UserId, name: Unique, known: KnownUser) -> list[Event]:
-    known.is_free(name, user, "user name")
-    if known.name is None or name.value.same_as(known.name.value):
+    known.names.must_be_free(name, user)
+    current = known.names[user]
+    if current is None or name.value.same_as(current.value):
         return []
-    return [UserRenamed(user, name.value, name.handle, known.name.handle)]
+    return [UserRenamed(user, name.value, name.handle, current.handle)]
 
 
 def _external_id_changed(user: UserId, wanted: Unique | None, known: KnownUser) -> list[Event]:
-    current = known.external_id
+    current = known.external_ids[user]
     if wanted is None:
         return [UserExternalIdChanged(user, None, None, current.handle)] if current else []
-    known.is_free(wanted, user, "external id")
+    known.external_ids.must_be_free(wanted, user)
     if current and wanted.value.same_as(current.value):
         return []
     return [UserExternalIdChanged(user, wanted.value, wanted.handle, current.handle if current else None)]
 
 
 def _profile_changed(user: UserId, wanted: Profile, known: KnownUser) -> list[Event]:
-    current = known.profile or Profile()
+    current = known.profiles[user]
     same = all(
         (new is None and old is None) or (new is not None and new.same_as(old))
         for new, old in zip(msgspec.structs.astuple(wanted), msgspec.structs.astuple(current), strict=True)
@@ -347,14 +344,13 @@ def _activity(user: UserId, active: bool, known: KnownUser) -> list[Event]:
 
 def _deleted(user: UserId, known: KnownUser) -> list[Event]:
     known.owners.may_lose(user, known.lives)
-    if known.name is None:
-        raise Refused("the user has no name on record")
-    return [UserDeleted(user, known.name.handle, known.external_id.handle if known.external_id else None)]
+    name, external_id = known.names[user], known.external_ids[user]
+    return [UserDeleted(user, name.handle, external_id.handle if external_id else None)] if name else []
 
 
 def _erased(user: UserId, known: KnownUser) -> list[Event]:
     events = _deleted(user, known) if known.lives.user_exists(user) else []
-    mine = [handle for handle in known.tallies["handles"] if known.holders.get(handle) in (None, user)]
+    mine = known.handles_to_erase(user)
     chunks = [mine[start : start + 8] for start in range(0, len(mine), 8)] or [[]]
     return [*events, *(SubjectErased(user, tuple(chunk)) for chunk in chunks)]
 

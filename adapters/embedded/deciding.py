@@ -1,0 +1,199 @@
+"""Deciding: one command against everything that was decided before it, the batch so far included."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Final
+
+from adapters.avro.codec import Body, encode_own, encode_shared, encode_tags, frame, must_fit
+from adapters.embedded.batch import Batch, First, TenantState
+from adapters.embedded.index import Index
+from adapters.embedded.tags import idempotency_key, tag_key
+from adapters.fresh_ids import new_event_id
+from adapters.keyring import LOOKUP, Keyring
+from domain.boundary import Boundary, Item, Tally
+from domain.command import Known
+from domain.directory.life import SubjectErased
+from domain.event import MOST_TAGS, Event, Instant, Recorded
+from domain.ids import TenantId
+from domain.ledger import AuthorityChanged, Idempotency, KeyReused, NewKeys, Outcome, VersionChanged, Work
+from domain.tree import leaf_hash
+
+DAY: Final = 86_400_000_000
+MOST_TALLIES: Final = 1_000
+MOST_STEPS: Final = 8
+"""How often a command may name more of its boundary after seeing some of it."""
+
+
+class BatchBroken(Exception):
+    """A command failed after it had begun to change the batch, so nothing of the batch can be used."""
+
+
+class Decisions:
+    """Decides for the sequencer, and puts what follows into its batch."""
+
+    def __init__(self, index: Index, keyring: Keyring, clock: Callable[[], int]) -> None:
+        self._index = index
+        self._keyring = keyring
+        self._clock = clock
+        self._batch = Batch(0, b"")
+        self._earlier: dict[tuple[int, bytes], First] = {}
+        self._tallies: OrderedDict[tuple[TenantId, str, str], tuple[Any, int]] = OrderedDict()
+
+    def begin(self, batch: Batch, works: list[Work]) -> None:
+        """The next batch, of these commands."""
+        self._batch = batch
+        self._index.begin(batch)
+        tenant = self._index.tenant
+        self._earlier = self._index.first_outcomes(
+            (tenant(work.tenant), work.idempotency.key) for work in works if work.idempotency
+        )
+
+    def forget(self) -> None:
+        """After a failed commit."""
+        self._index.forget()
+        self._tallies.clear()
+
+    def decide(self, work: Work) -> Outcome:
+        """What becomes of a command. If it raises, it has left no trace."""
+        tenant = self._index.tenant(work.tenant)
+        now = Instant(max(self._clock(), tenant.instant))
+        if work.idempotency and (repeated := self._repeated(tenant, work.idempotency, now)):
+            return repeated
+        for held in work.holds:
+            whose = self._index.tenant(held.item.tenant) if held.item.tenant else tenant
+            if self._index.grew(whose, held.item, held.after):
+                raise AuthorityChanged(whose.tenant, whose.position)
+        known = work.begin(now)
+        self._read(tenant, work.boundary, known)
+        for _ in range(MOST_STEPS):
+            more = work.then(known)
+            if not more.items and not more.tallies:
+                break
+            self._read(tenant, more, known)
+        for expected in work.expects:
+            if self._index.grew(tenant, expected.item, expected.after):
+                raise VersionChanged
+        events = work.decide(known)
+        if events:
+            self._record(tenant, work, events, now)
+        outcome = Outcome(work.tenant, tenant.position, now, tuple(events))
+        if work.idempotency and events:
+            self._note(tenant, work.idempotency, outcome)
+        return outcome
+
+    def _repeated(self, tenant: TenantState, idempotency: Idempotency, now: Instant) -> Outcome | None:
+        """What the same idempotency key led to within the last day."""
+        place = (tenant.number, idempotency.key)
+        first = self._batch.outcomes.get(place) or self._earlier.get(place)
+        if first is None or first.outcome.instant < now - DAY:
+            return None
+        if first.body != idempotency.body:
+            raise KeyReused
+        outcome = first.outcome
+        return Outcome(outcome.tenant, outcome.position, outcome.instant, outcome.events, repeated=True)
+
+    def _note(self, tenant: TenantState, idempotency: Idempotency, outcome: Outcome) -> None:
+        self._batch.outcomes[tenant.number, idempotency.key] = First(idempotency.body, outcome)
+        key = idempotency_key(tenant.key, idempotency.key)
+        self._batch.postings.append((key, 0, outcome.position, len(outcome.events)))
+
+    def _read(self, tenant: TenantState, boundary: Boundary, known: Known) -> None:
+        """Shows `known` the latest events that the boundary names, in order."""
+        index = self._index
+        positions: set[int] = set()
+        for item in boundary.items:
+            if item.tenant is not None and item.tenant != tenant.tenant:
+                self._read(index.tenant(item.tenant), Boundary((Item(item.tags, item.types),)), known)
+                continue
+            latest = index.tag(tenant, item.tags[0]).latest
+            if latest:
+                for each in item.types:
+                    position = latest.get(index.type_number(each))
+                    if position is not None:
+                        positions.add(position)
+        for position in sorted(positions):
+            known.evolve(index.event(tenant, position))
+        for tally in boundary.tallies:
+            known.tallies[tally.name] = self._tally(tenant, tally)
+
+    def _tally(self, tenant: TenantState, tally: Tally) -> Any:
+        key = (tenant.tenant, tally.tag, tally.name)
+        state, position = self._tallies.pop(key, None) or (tally.begin(), 0)
+        for recorded in self._index.tagged(tenant, tally.tag, tally.types, position):
+            tally.evolve(state, recorded)
+        self._tallies[key] = (state, tenant.position)
+        if len(self._tallies) > MOST_TALLIES:
+            self._tallies.popitem(last=False)
+        return state
+
+    def _record(self, tenant: TenantState, work: Work, events: list[Event], now: Instant) -> None:
+        """Numbers the events and puts them into the batch. Encodes all first: if one can't be, none is recorded."""
+        meta = work.meta
+        shared = encode_shared(meta)
+        encoded = []
+        for event in events:
+            tags = _tags(meta.tags, event)
+            body = Body(shared, encode_own(event), encode_tags(tags))
+            must_fit(event, body, len(tags))
+            encoded.append((event, tags, body))
+        command = f"command:{meta.command_id}"
+        try:
+            for place, (event, tags, body) in enumerate(encoded, 1):
+                self._add(tenant, event, tags, body, command, place, now)
+            if work.keys:
+                self._keep(tenant.tenant, work.keys, shared + b"".join([each[2].own for each in encoded]))
+        except Exception as problem:
+            raise BatchBroken from problem
+        self._batch.tenants[tenant.number] = tenant
+
+    def _add(
+        self,
+        tenant: TenantState,
+        event: Event,
+        tags: list[str],
+        body: Body,
+        command: str,
+        place: int,
+        now: Instant,
+    ) -> None:
+        batch, index = self._batch, self._index
+        position = tenant.position + 1
+        number = index.type_number(event.type_name)
+        nth = []
+        for tag in tags:
+            if tag == command:  # nobody has seen it before, and nobody's boundary names it
+                nth.append(place)
+                batch.postings.append((tag_key(tenant.key, tag), number, position, place))
+                continue
+            state = index.tag(tenant, tag)
+            state.count = count = state.count + 1
+            state.latest[number] = position
+            nth.append(count)
+            batch.postings.append((state.key, number, position, count))
+        stored, start = frame(type(event), position, now, nth, new_event_id(now), body)
+        leaf = leaf_hash(stored)
+        tenant.position, tenant.instant = position, now
+        tenant.frontier.append(leaf)
+        batch.leaves.append(leaf)
+        batch.rows.append((batch.last + 1, tenant.number, position, number, now, start, stored))
+        batch.recorded[tenant.number, position] = Recorded(tenant.tenant, position, now, event)
+        if isinstance(event, SubjectErased):
+            batch.ring.destroy(tenant.tenant, event.user, event.handles)
+
+    def _keep(self, tenant: TenantId, keys: NewKeys, recorded: bytes) -> None:
+        """Bring into being those keys and handles that what was recorded names: a refusal names few."""
+        handles = {handle: value for handle, value in keys.handles.items() if handle.encode() in recorded}
+        used = {
+            id: key
+            for id, key in keys.keys.items()
+            if (handles if key[0] == LOOKUP else id.encode() in recorded)
+        }
+        self._keyring.bring(self._batch.ring, tenant, NewKeys(used, handles))
+
+
+def _tags(shared: tuple[str, ...], event: Event) -> list[str]:
+    """The event's tags: those of its command, then those that follow from it; each once."""
+    tags = list(dict.fromkeys((*shared, *event.subject_tags())))
+    if len(tags) > MOST_TAGS:
+        raise ValueError(f"{event.type_name} would carry {len(tags)} tags; at most {MOST_TAGS} are allowed")
+    return tags

@@ -1,0 +1,90 @@
+"""Upkeep: what a node does by itself, on timers. Each thing is done again if it was interrupted."""
+
+import asyncio
+import contextlib
+import heapq
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from api.operator_key import system
+from api.tenant_names import settle_names
+from domain.access.owners import RoleAssigned
+from domain.access.roles import ExpireAssignment
+from domain.command import Refused
+from domain.event import Recorded
+from domain.ids import TenantId, id_from
+from domain.ledger import Actor, Authority, Caller, NotReady, Query, QueueFull
+
+if TYPE_CHECKING:
+    from api.wiring import Node
+
+_PAGE: Final = 5_000
+
+
+class Upkeep:
+    """The timers of a node; start and stop them with it."""
+
+    def __init__(self, node: "Node") -> None:
+        self._node = node
+        self._expiring: list[tuple[int, TenantId, str, str]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        for every, task in ((5.0, self._settle), (1.0, self._expire), (10.0, self._summarise)):
+            self._tasks.append(loop.create_task(self._repeat(every, task)))
+        self._tasks.append(loop.create_task(self._find_expiring()))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def committed(self, recorded: Iterable[Recorded]) -> None:
+        """Notes what will expire."""
+        for each in recorded:
+            self._note(each)
+
+    def _note(self, recorded: Recorded) -> None:
+        match recorded.event:
+            case RoleAssigned(role, subject, expires_at) if expires_at is not None:
+                heapq.heappush(self._expiring, (expires_at, recorded.tenant, role, subject))
+
+    async def _repeat(self, every: float, task: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(every)
+            try:
+                await task()
+            except (NotReady, QueueFull):
+                continue
+            except Exception as problem:
+                structlog.get_logger().error("upkeep failed", exc_info=problem)
+
+    async def _settle(self) -> None:
+        await settle_names(self._node, system(self._node, "upkeep"))
+
+    async def _summarise(self) -> None:
+        await self._node.ledger.summarise()
+
+    async def _find_expiring(self) -> None:
+        """Those of before this start, a tenant at a time, behind everything else."""
+        for tenant in await asyncio.to_thread(self._node.history.tenants):
+            query = Query(types=(RoleAssigned.__name__,))
+            for recorded in await asyncio.to_thread(self._node.history.recorded, tenant, query, _PAGE):
+                self._note(recorded)
+            await asyncio.sleep(0)
+
+    async def _expire(self) -> None:
+        """Say that ends have come. Decisions don't wait for it: they judge the end itself."""
+        node = self._node
+        while self._expiring and self._expiring[0][0] <= node.clock():
+            _, tenant, role, subject = self._expiring[0]
+            authority = Authority("roles:assign", id_from("dec", node.clock(), os.urandom(10)), ("system",))
+            correlation = id_from("cor", node.clock(), os.urandom(10))
+            by = Caller(tenant, Actor("system", "expiry"), authority, correlation)
+            with contextlib.suppress(Refused):
+                await node.ledger.execute(ExpireAssignment(role, subject), by)  # type: ignore[arg-type]
+            heapq.heappop(self._expiring)
