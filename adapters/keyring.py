@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from adapters.embedded.database import Database
+from adapters.embedded.seen_values import SeenValues
 from adapters.fresh_ids import new_id, random_12
 from adapters.ring import RingChange, short
 from domain.event import Sealed
@@ -57,6 +58,7 @@ class Keyring:
         self._by_id: dict[str, DataKey] = {}
         self._tenant_keys: dict[str, tuple[str, AESGCM]] = {}
         self._handles: dict[tuple[str, bytes], Handle] = {}
+        self._seen = SeenValues(database)
         self._unwritten_tenants: dict[str, tuple[str, bytes]] = {}
         self.epoch = 0
         """Counts erasures, so that what was read before one can be told from what is read after."""
@@ -90,6 +92,7 @@ class Keyring:
         if found is None:
             found = Handle(new_id("hdl"))
             self._handles[tenant, lookup] = found
+            self._seen.add(short(lookup))
             _bound(self._handles)
         keys.handles[found] = lookup
         return found
@@ -113,6 +116,8 @@ class Keyring:
         found = self._handles.get((tenant, lookup))
         if found is not None:
             return found
+        if not self._seen.may_have(short(lookup)):
+            return None
         row = self._database.one(
             "SELECT handle FROM handles WHERE short = ? AND tenant = ? AND lookup = ?", (short(lookup), tenant, lookup)
         )

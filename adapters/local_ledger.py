@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
 
+import msgspec
+
 from adapters.fresh_ids import new_id
 from domain import tenants
 from domain.boundary import Boundary, Expectation
@@ -35,10 +37,11 @@ REFUSALS: Final = {each.__name__: each for each in (Refused, Missing, Taken, Not
 class _Refusals:
     """How often one actor was refused one command for one reason in the window that runs."""
 
-    __slots__ = ("count", "first", "last")
+    __slots__ = ("by", "count", "first", "last")
 
-    def __init__(self, now: int) -> None:
+    def __init__(self, now: int, by: Caller) -> None:
         self.first = self.last = now
+        self.by = by
         self.count = 0
 
 
@@ -82,6 +85,19 @@ class LocalLedger:
         )
         raise NotPermitted(reason)
 
+    async def summarise(self) -> None:
+        """Record the sums of the windows that are over; a timer's. Without it the next refusal of a kind does it."""
+        now = self._clock()
+        for key in [key for key, counted in self._refusals.items() if now - counted.first > WINDOW]:
+            counted = self._refusals.pop(key)
+            if counted.count > RECORDED_SINGLY:
+                summary = _summary(key[2], key[3], counted)
+                meta = _meta(msgspec.structs.replace(counted.by, idempotency=None), key[2])
+                nothing = Boundary()
+                await self._sequencer.execute(
+                    Work(counted.by.tenant, nothing, lambda _: nothing, Known, partial(_just, summary), meta)
+                )
+
     def _decide(self, decider: Decider, command: Command, name: str, by: Caller, known: "_Alive") -> list[Event]:
         try:
             known.must_be_alive(command)
@@ -106,7 +122,7 @@ class LocalLedger:
                 events.append(_summary(name, reason, counted))
             counted = None
         if counted is None:
-            counted = self._refusals[key] = _Refusals(now)
+            counted = self._refusals[key] = _Refusals(now, by)
             if len(self._refusals) > MOST_COUNTED:
                 self._refusals.popitem(last=False)
         counted.count += 1
@@ -151,7 +167,7 @@ class _Alive(Known):
 
 def _meta(by: Caller, command: str) -> Meta:
     command_id = new_id("cmd")
-    tags = [f"actor:{by.actor.id}", f"command:{command_id}"]
+    tags = [f"actor:{by.actor.id}", f"command:{command_id}", f"correlation:{by.correlation_id}"]
     tags += (f"actor:{each.partition(':')[2]}" for each in by.on_behalf_of)
     if by.credential:
         tags.append(f"used:{by.credential}")
@@ -177,6 +193,10 @@ def _meta(by: Caller, command: str) -> Meta:
         request_address=by.address,
         tags=tuple(tags),
     )
+
+
+def _just(event: Event, _: Any) -> list[Event]:
+    return [event]
 
 
 def _summary(name: str, reason: str, counted: _Refusals) -> RefusalsSummarised:

@@ -19,6 +19,8 @@ POLL: Final = 0.1
 """Seconds after which the log is looked at even if nobody said that it has grown."""
 LINGER: Final = 0.02
 """Seconds between the beginnings of two small batches: under load fewer and larger ones cost less."""
+LOOK: Final = 1.0
+"""Seconds after which an idle projector looks whether PostgreSQL and its generation are still there."""
 LONGEST_PAUSE: Final = 2.0
 UNREACHABLE: Final = "PostgreSQL can't be reached; the views wait for it"
 
@@ -91,11 +93,15 @@ class Projector:
         self._advanced(cursor.sequence, None)
         with ThreadPoolExecutor(1, "log") as reader:
             ahead: Future[Batch | None] | None = None
+            looked = time.monotonic()
             while self._wait(0):
                 began = time.monotonic()
                 batch = ahead.result() if ahead else self._log.after(cursor)
                 ahead = None
                 if batch is None:
+                    if began > looked + LOOK:
+                        applying.check()
+                        looked = began
                     self._wait(POLL)
                     continue
                 if batch.is_full:  # there is more: decode it while PostgreSQL works

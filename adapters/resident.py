@@ -6,18 +6,17 @@ decides is judged again at each use: ends and expiry by the clock, everything el
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from hashlib import sha256
+from typing import Final
 
 import msgspec
 
-from domain.access.check import DIRECTORY_PERMISSIONS, Held, Subject
-from domain.access.owners import OWNER
-from domain.boundary import Expectation, Item
+from adapters.credentials import Credential, Merging, Person, ResidentViews, settled
 from domain.directory import groups, life
 from domain.event import Event, Recorded
-from domain.ids import DEPLOYMENT, DirectoryId, GroupId, RoleId, TenantId, UserId, is_id
+from domain.ids import DEPLOYMENT, GroupId, TenantId, UserId
 from domain.ledger import History, Query
-from domain.view import Rows, View
+from domain.view import Rows
 
 MOST_TENANTS: Final = 10_000
 _PAGE: Final = 10_000
@@ -32,56 +31,13 @@ LIVES: Final = (
 MEMBERSHIPS: Final = (groups.MemberAdded, groups.MemberRemoved)
 
 
-class Credential(msgspec.Struct, frozen=True):
-    """What the hash of a secret opens, everything merged that does not depend on the time."""
-
-    tenant: TenantId
-    id: str
-    actor_kind: str
-    actor_id: str
-    subject: Subject
-    holds: tuple[Expectation, ...]
-    expires_at: int | None = None
-    directory: DirectoryId | None = None
-    """The only directory it opens, if it is a directory's token."""
-    refusal: str | None = None
-    """Why it opens nothing although the secret is right."""
-
-    def opens(self, at: int) -> bool:
-        """Whether it opens anything at an instant (microseconds)."""
-        return self.refusal is None and (self.expires_at is None or self.expires_at > at)
-
-
-class Person(msgspec.Struct):
-    """A holder of keys: whether they are active, and which groups give them roles."""
-
-    active: bool
-    groups: set[GroupId]
-
-
-class ResidentViews(msgspec.Struct, frozen=True):
-    """The views that a node keeps in memory, named by what is asked of them; each a View of projections."""
-
-    tenants: View[Any]
-    names: View[Any]
-    directories: View[Any]
-    tokens: View[Any]
-    api_keys: View[Any]
-    operator_keys: View[Any]
-    roles: View[Any]
-    assignments: View[Any]
-    flags: View[Any]
-    targets: View[Any]
-
-    @property
-    def every(self) -> tuple[View[Any], ...]:
-        return msgspec.structs.astuple(self)
-
-
 class ResidentTenant:
-    """One tenant in memory."""
+    """One tenant in memory. `merged` is shared by all tenants: what opens something now, by the hash of its secret."""
 
-    def __init__(self, tenant: TenantId, views: ResidentViews, history: History) -> None:
+    def __init__(
+        self, tenant: TenantId, views: ResidentViews, history: History, merged: dict[bytes, Credential]
+    ) -> None:
+        self._merged = merged
         self.tenant = tenant
         self._views = views
         self._history = history
@@ -102,11 +58,12 @@ class ResidentTenant:
             self.position = found[-1].position if len(found) == _PAGE else head
         # People are few, and read anew when they are asked for again.
         self._people.clear()
-        self._credentials = None
+        self.unmerge()
 
     def follow(self, recorded: Sequence[Recorded], head: int) -> None:
         """What a commit brought, if nothing is missing before it; else the next question reads it."""
-        if not recorded or recorded[0].position != self.position + 1:
+        if recorded[0].position != self.position + 1:
+            self.unmerge()
             return
         for each in recorded:
             self._evolve(each)
@@ -116,18 +73,25 @@ class ResidentTenant:
         self.rows.evolve(recorded)
         event = recorded.event
         if type(event) in self._merging:
-            self._credentials = None
+            self.unmerge()
         if self._people and isinstance(event, (*LIVES, *MEMBERSHIPS, life.GroupDeleted)):
             self._touch(event)
 
     def _touch(self, event: Event) -> None:
         if isinstance(event, life.GroupDeleted):
             self._people.clear()
-            self._credentials = None
+            self.unmerge()
             return
         user = getattr(event, "member", None) or getattr(event, "user", None)
         if user in self._people:
             del self._people[UserId(user)]
+            self.unmerge()
+
+    def unmerge(self) -> None:
+        """Something has changed that credentials depend on: they are merged again when one is asked for."""
+        if self._credentials is not None:
+            for digest in self._credentials:
+                self._merged.pop(digest, None)
             self._credentials = None
 
     @property
@@ -141,91 +105,13 @@ class ResidentTenant:
     def credential(self, digest: bytes) -> Credential | None:
         """What the hash of a secret opens."""
         if self._credentials is None:
-            self._credentials = self._merge()
-        return self._credentials.get(digest)
-
-    def _merge(self) -> dict[bytes, Credential]:
-        merged: dict[bytes, Credential] = {}
-        for row in self.rows.rows[self._views.operator_keys.name].values():
-            operator = Subject(frozenset(), operator=True)
-            holds = self._holds(f"credential:{row.credential}", "OperatorKeyRevoked")
-            merged[row.secret_hash] = Credential(
-                self.tenant, row.credential, "operator", row.operator, operator, (holds,)
-            )
-        for row in self.rows.rows[self._views.tokens.name].values():
-            holds = self._holds(f"credential:{row.credential}", "DirectoryTokenRevoked")
-            removed = self._holds(f"directory:{row.directory}", "DirectoryRemoved")
-            merged[row.secret_hash] = Credential(
-                self.tenant,
-                row.credential,
-                "directory",
-                row.directory,
-                Subject(DIRECTORY_PERMISSIONS),
-                (holds, removed),
-                row.expires_at,
-                row.directory,
-            )
-        for row in self.rows.rows[self._views.api_keys.name].values():
-            key = self._api_key(row)
-            merged[row.secret_hash] = key
-            if row.former_hash is not None and row.former_until is not None:
-                until = row.former_until if key.expires_at is None else min(row.former_until, key.expires_at)
-                merged[row.former_hash] = msgspec.structs.replace(key, expires_at=until)
-        return merged
-
-    def _api_key(self, row: Any) -> Credential:
-        holds = [self._holds(f"credential:{row.credential}", "ApiKeyRevoked", "ApiKeyRotated")]
-        refusal = "the key is revoked" if row.revoked_at is not None else None
-        permitted = frozenset(row.permissions)
-        if not is_id(row.holder, "usr"):
-            return Credential(
-                self.tenant,
-                row.credential,
-                "service",
-                row.credential,
-                Subject(permitted),
-                tuple(holds),
-                row.expires_at,
-                refusal=refusal,
-            )
-        user = UserId(row.holder)
-        person = self._person(user)
-        held, tags = self._roles_of(user, person)
-        holds.append(self._holds(f"user:{user}", "UserDeactivated", "UserDeleted", "SubjectErased"))
-        holds += tags
-        if refusal is None and not person.active:
-            refusal = "the key's holder is not active"
-        return Credential(
-            self.tenant,
-            row.credential,
-            "user",
-            user,
-            Subject(permitted, held),
-            tuple(holds),
-            row.expires_at,
-            refusal=refusal,
-        )
-
-    def _roles_of(self, user: UserId, person: Person) -> tuple[tuple[Held, ...], list[Expectation]]:
-        """The roles of a person, directly and through groups, and what would take one back."""
-        held, holds = [], []
-        roles = self.rows.rows[self._views.roles.name]
-        for subject in (user, *sorted(person.groups)):
-            for _, assigned in self.rows.find(self._views.assignments, "subject", subject):
-                row = roles.get(assigned.role)
-                permissions = frozenset(row.permissions) if row else frozenset()
-                held.append(Held(RoleId(assigned.role), permissions, assigned.expires_at))
-                holds.append(self._holds(f"assignment:{assigned.role}/{subject}", "RoleWithdrawn"))
-                if assigned.role != OWNER:
-                    holds.append(self._holds(f"role:{assigned.role}", "RoleChanged", "RoleRetired"))
-            if subject != user:
-                holds.append(self._holds(f"member:{subject}/{user}", "MemberRemoved"))
-                holds.append(self._holds(f"group:{subject}", "GroupDeleted"))
-        return tuple(held), holds
-
-    def _holds(self, tag: str, *types: str) -> Expectation:
-        tenant = DEPLOYMENT if self.tenant == DEPLOYMENT else None
-        return Expectation(Item((tag,), types, tenant), self.position)
+            refusal = None if self.life == "active" else f"the tenant is {self.life}"
+            merging = Merging(self.tenant, self.rows, self._views, self.position, self._person)
+            self._credentials = {each: settled(found, refusal) for each, found in merging.merge().items()}
+        found = self._credentials.get(digest)
+        if found is not None and found.refusal is None:
+            self._merged[digest] = found
+        return found
 
     def _person(self, user: UserId) -> Person:
         person = self._people.get(user)
@@ -259,14 +145,30 @@ class Residents:
         self._views = views
         self._history = history
         self._tenants: OrderedDict[TenantId, ResidentTenant] = OrderedDict()
+        self._merged: dict[bytes, Credential] = {}
+
+    def check(self, secret: str, permission: str, at: int) -> Credential | None:
+        """The credential, if memory alone shows that it permits this now; None: ask the long way, which says why not.
+
+        Expiry is judged here; revocation, rotation, suspension, a holder who left and changed roles take it out.
+        """
+        found = self._merged.get(sha256(secret.encode()).digest())
+        if found is None or found.permits is None or permission not in found.permits:
+            return None
+        return found if found.expires_at is None or found.expires_at > at else None
+
+    def known(self, digest: bytes, at: int) -> Credential | None:
+        """The credential that a hash opens, if memory alone shows it."""
+        found = self._merged.get(digest)
+        return found if found is not None and (found.expires_at is None or found.expires_at > at) else None
 
     def tenant(self, tenant: TenantId, head: int) -> ResidentTenant:
         """A tenant in memory, at least as new as `head`."""
         found = self._tenants.get(tenant)
         if found is None:
-            found = self._tenants[tenant] = ResidentTenant(tenant, self._views, self._history)
+            found = self._tenants[tenant] = ResidentTenant(tenant, self._views, self._history, self._merged)
             if len(self._tenants) > MOST_TENANTS:
-                self._tenants.popitem(last=False)
+                self._tenants.popitem(last=False)[1].unmerge()
         else:
             self._tenants.move_to_end(tenant)
         if found.position < head:

@@ -32,7 +32,8 @@ from domain.ledger import Actor, Authority, AuthorityChanged, Caller, Idempotenc
 from domain.view import Moment, Versioned, View
 
 if TYPE_CHECKING:
-    from adapters.resident import Credential, ResidentTenant
+    from adapters.credentials import Credential
+    from adapters.resident import ResidentTenant
     from api.wiring import Node
 
 R = TypeVar("R", bound=Struct)

@@ -4,8 +4,24 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
-from api import access, agents, audit, directories, flags, groups, operations, refusals, tenants, users
+from api import (
+    access,
+    agents,
+    audit,
+    directories,
+    evidence,
+    flags,
+    groups,
+    node,
+    operations,
+    people,
+    refusals,
+    replay,
+    tenants,
+    users,
+)
 from api.http.application import Application
+from api.protocols import scim
 
 if TYPE_CHECKING:
     from api.wiring import Node
@@ -21,7 +37,12 @@ ROUTERS = (
     agents.routes,
     flags.routes,
     audit.routes,
+    people.routes,
+    replay.routes,
+    evidence.routes,
+    node.routes,
     operations.routes,
+    scim.routes,
 )
 
 
@@ -32,11 +53,13 @@ def application(node: "Node", **settings: Any) -> FastAPI:
         title="Muniment",
         version=VERSION,
         description="An event-sourced identity ledger: every change is an event, every read can be as of any moment.",
+        faces={scim.PREFIX: scim.render},
         quiet=QUIET,
         **settings,
     )
     app.state.node = node
     refusals.install(app)
+    scim.install(app, node)
     for routes in ROUTERS:
         app.include_router(routes)
     app.openapi()

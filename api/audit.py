@@ -19,7 +19,7 @@ from domain.event import Entry, Instant, Sealed
 from domain.ids import KINDS, kind_of
 from domain.ledger import Query as Asked
 
-MayReadTrail = Annotated[Reading, may_read("audit:read")]
+MayReadTrail = Annotated[Reading, may_read("audit:read", stored=False)]
 MOST_WAIT: Final = 30.0
 routes = router("audit")
 

@@ -33,7 +33,7 @@ from projections.flags import FLAGS, TARGETS, FlagRow, TargetRow
 
 MayReadFlags = Annotated[Reading, may_read("flags:read")]
 MayManageFlags = Annotated[Acting, may("flags:manage")]
-MayEvaluateFlags = Annotated[Reading, may_read("flags:evaluate")]
+MayEvaluateFlags = Annotated[Reading, may_read("flags:evaluate", stored=False)]
 FlagInPath = Annotated[str, Path(pattern=r"^flg_[0-9a-f]{32}$")]
 KeyInPath = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_.:-]{0,99}$")]
 TargetInPath = Annotated[str, Path(pattern=r"^(usr|ten)_[0-9a-f]{32}$")]
@@ -246,6 +246,7 @@ async def _flag_and_targets(
         targets = [rows.rows[TARGETS.name].get(f"{flag.flag}/{subject}") for subject in subjects]
         return flag, [each.variant for each in targets if each], rows.position
     at = reading.moment_in(tenant)
+    await reading.node.views.reach(tenant, at.position)
     found = await reading.node.views.find(FLAGS, tenant, at, "key", key, limit=1)
     if not found:
         return None

@@ -1,13 +1,15 @@
 """The operator's key: made at the first start, kept in a file for its owner alone, replaced on demand."""
 
 import os
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from api.data_folder import write_secret
 from domain.access import secrets
 from domain.agents import RotateOperatorKey
+from domain.command import Command
 from domain.ids import DEPLOYMENT, CredentialId, OperatorId, id_from
-from domain.ledger import Actor, Authority, Caller
+from domain.ledger import Actor, Authority, Caller, Outcome
 
 if TYPE_CHECKING:
     from api.wiring import Node
@@ -31,13 +33,21 @@ async def ensure_operator_key(node: "Node") -> str:
         head = node.feed.head(DEPLOYMENT)
         if secret is not None and node.residents.tenant(DEPLOYMENT, head).credential(secret.digest) is not None:
             return kept
-    return await replace_operator_key(node, system(node, "start"))
+    by = system(node, "start")
+    return await issue_operator_key(node, lambda command: node.ledger.execute(command, by))
 
 
-async def replace_operator_key(node: "Node", by: Caller) -> str:
+async def issue_operator_key(node: "Node", execute: Callable[[Command], Awaitable[Outcome]]) -> str:
     """Issue a new key and revoke the one before it. Written first: a crash in between leaves a key that is replaced."""
     key = secrets.make("opr", DEPLOYMENT, os.urandom(32))
     credential = CredentialId(id_from("key", node.clock(), os.urandom(10)))
-    write_secret(node.folder.operator_key, key)
-    await node.ledger.execute(RotateOperatorKey(OPERATOR, credential, secrets.digest(key)), by)
+    path = node.folder.operator_key
+    former = path.read_text().strip() if path.exists() else None
+    write_secret(path, key)
+    try:
+        await execute(RotateOperatorKey(OPERATOR, credential, secrets.digest(key)))
+    except Exception:
+        if former is not None:
+            write_secret(path, former)
+        raise
     return key

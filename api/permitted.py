@@ -13,14 +13,14 @@ from api.http import problems
 from api.http.headers import IdempotencyKey, KnownPosition
 from api.http.moments import AskedMoment, AtPosition
 from domain.access.check import decide_access
-from domain.access.secrets import read
+from domain.access.secrets import digest, read
 from domain.event import Instant
 from domain.ids import DEPLOYMENT, TenantId
 from domain.ledger import Idempotency
 from domain.view import Moment
 
 if TYPE_CHECKING:
-    from adapters.resident import Credential
+    from adapters.credentials import Credential
     from api.wiring import Node
 
 TenantInPath = Annotated[
@@ -39,22 +39,22 @@ TheNode = Annotated[Any, Depends(node_of)]
 
 
 def credential_of(node: "Node", request: Request) -> "Credential":
-    """Whom the request's secret stands for. Raises Problem 401."""
+    """Whom the request's secret stands for. Raises Problem 401 or 403."""
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    secret = read(text.strip()) if scheme.lower() == "bearer" else None
-    if secret is None:
+    if scheme.lower() != "bearer":
         raise problems.unauthenticated()
-    credential = resident(node, secret.tenant).credential(secret.digest)
-    if credential is None or credential.expires_at is not None and credential.expires_at <= node.clock():
+    text = text.strip()
+    known = node.residents.known(digest(text), node.clock())
+    if known is not None:
+        return known
+    secret = read(text)
+    credential = resident(node, secret.tenant).credential(secret.digest) if secret else None
+    if credential is None or (credential.expires_at is not None and credential.expires_at <= node.clock()):
         raise problems.unauthenticated()
+    if credential.refusal == "the tenant is suspended":
+        raise problems.forbidden(credential.refusal)
     if credential.refusal is not None:
         raise problems.unauthenticated(f"{credential.refusal}: use another")
-    if secret.tenant != DEPLOYMENT:
-        life = resident(node, secret.tenant).life
-        if life == "suspended":
-            raise problems.forbidden("the tenant is suspended")
-        if life != "active":
-            raise problems.unauthenticated()
     return credential
 
 
@@ -73,6 +73,22 @@ async def let_in(
         raise problems.not_found(_MISSING_TENANT)
     if tenant != DEPLOYMENT and resident(node, tenant).life == "none":
         raise problems.not_found(_MISSING_TENANT)
+    if credential.directory is not None:
+        raise problems.forbidden("a directory's token opens its SCIM address and nothing else")
+    return await admit(kind, node, request, response, credential, tenant, permission, idempotency_key)
+
+
+async def admit(
+    kind: type[Acting],
+    node: "Node",
+    request: Request,
+    response: Response,
+    credential: "Credential",
+    tenant: TenantId,
+    permission: str,
+    idempotency_key: str | None = None,
+) -> Any:
+    """An Acting of whom a credential stands for, where it belongs. Raises NotPermitted; denials are recorded."""
     request.scope["state"]["tenant"] = tenant
     decision = decide_access(credential.subject, permission, node.clock())
     idempotency = None
@@ -81,8 +97,6 @@ async def let_in(
             key_hash(credential.actor_id, idempotency_key), body_hash(request, await request.body())[:16]
         )
     acting = kind(node, request, response, credential, tenant, permission, decision, idempotency)
-    if credential.directory is not None:
-        raise problems.forbidden("a directory's token opens its SCIM address and nothing else")
     if not decision.allowed:
         await acting.refuse(decision.because)
     return acting
@@ -121,8 +135,11 @@ def may_in_deployment(permission: str) -> Any:
     return Depends(dependency)
 
 
-def may_read(permission: str) -> Any:
-    """A caller who may read, as of the moment that the query names, in the tenant that the path names."""
+def may_read(permission: str, *, stored: bool = True) -> Any:
+    """A caller who may read, as of the moment that the query names, in the tenant that the path names.
+
+    `stored` says that stored views are read: then they have reached the moment when the handler begins.
+    """
 
     async def dependency(
         request: Request,
@@ -134,7 +151,7 @@ def may_read(permission: str) -> Any:
         _: Annotated[Any, Depends(_bearer)],
     ) -> Reading:
         reading: Reading = await let_in(Reading, node, request, response, TenantId(tenant), permission)
-        return await _at_moment(reading, as_of, known, response)
+        return await at_moment(reading, as_of, known, response, stored=stored)
 
     return Depends(dependency)
 
@@ -151,12 +168,16 @@ def may_read_deployment(permission: str) -> Any:
         _: Annotated[Any, Depends(_bearer)],
     ) -> Reading:
         reading: Reading = await let_in(Reading, node, request, response, DEPLOYMENT, permission)
-        return await _at_moment(reading, as_of, known, response)
+        return await at_moment(reading, as_of, known, response)
 
     return Depends(dependency)
 
 
-async def _at_moment(reading: Reading, as_of: Any, known: Any, response: Response) -> Reading:
+async def at_moment(reading: Reading, as_of: Any, known: Any, response: Response, *, stored: bool = True) -> Reading:
+    """The reading as of the moment that was asked for, and no older than the caller knows history to be.
+
+    `stored`: once the stored views have reached it.
+    """
     node = reading.node
     wanted = known.position if known is not None and known.tenant == reading.tenant else 0
     head = node.feed.head(reading.tenant)
@@ -169,6 +190,8 @@ async def _at_moment(reading: Reading, as_of: Any, known: Any, response: Respons
     response.headers["Muniment-Position"] = f"{reading.tenant}:{reading.at.position}" if reading.at.position else ""
     if not reading.at.position:
         del response.headers["Muniment-Position"]
+    if stored:
+        await node.views.reach(reading.tenant, reading.at.position)
     return reading
 
 

@@ -132,7 +132,10 @@ async def _life(reading: Reading, tenant: TenantId) -> str:
     if not reading.as_of:
         return resident(reading.node, tenant).life
     at = reading.moment_in(tenant)
-    found = await reading.node.views.get(TENANTS, tenant, tenant, at) if at.position else None
+    if not at.position:
+        return "none"
+    await reading.node.views.reach(tenant, at.position)
+    found = await reading.node.views.get(TENANTS, tenant, tenant, at)
     return found.row.life if found else "none"
 
 

@@ -9,7 +9,7 @@ from domain.event import Event, Recorded
 from domain.ids import TenantId, kind_of
 
 
-class Item(msgspec.Struct, frozen=True):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """The latest event of each of these types that carries all of these tags.
 
     Latest is enough because every event states a fact absolutely; what needs more reads a Tally.
@@ -32,7 +32,7 @@ class Tally(msgspec.Struct, frozen=True):
     """Changes the state in place. It must only depend on the event."""
 
 
-class Boundary(msgspec.Struct, frozen=True):
+class Boundary(msgspec.Struct, frozen=True, gc=False):
     """Items and tallies; `|` joins two."""
 
     items: tuple[Item, ...] = ()
@@ -42,7 +42,7 @@ class Boundary(msgspec.Struct, frozen=True):
         return Boundary(self.items + other.items, self.tallies + other.tallies)
 
 
-class Expectation(msgspec.Struct, frozen=True):
+class Expectation(msgspec.Struct, frozen=True, gc=False):
     """That nothing which an item names has happened after a position."""
 
     item: Item

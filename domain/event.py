@@ -29,7 +29,7 @@ MOST_TAGS: Final = 16
 MOST_BYTES: Final = 65_535
 
 
-class Sealed(msgspec.Struct, frozen=True, array_like=True):
+class Sealed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A personal value, encrypted under its subject's data key.
 
     `eq` is a keyed hash of the value under the same key: equal values of one subject have equal `eq`, so rules can see
@@ -53,7 +53,7 @@ SUBJECTS: Final = frozenset(
 
 
 @dataclass_transform(frozen_default=True)
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """The base of all events. A subclass's fields are the fact; `edges` names pairs of fields that form a relation."""
 
     edges: ClassVar[tuple[tuple[str, str, str], ...]] = ()
@@ -112,7 +112,7 @@ def types_within(annotation: Any) -> frozenset[Any]:
     return frozenset().union(*(types_within(each) for each in arguments if each is not Ellipsis))
 
 
-class Meta(msgspec.Struct, frozen=True):
+class Meta(msgspec.Struct, frozen=True, gc=False):
     """Who caused an event, for whom, under what authority, when asked and from where."""
 
     event_id: str
@@ -134,7 +134,7 @@ class Meta(msgspec.Struct, frozen=True):
     tags: tuple[str, ...]
 
 
-class Recorded(msgspec.Struct, frozen=True):
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     """An event with its place in its tenant's history."""
 
     tenant: TenantId
@@ -143,7 +143,7 @@ class Recorded(msgspec.Struct, frozen=True):
     event: Event
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """All that the ledger holds of one event: the trail's line."""
 
     tenant: TenantId

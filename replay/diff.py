@@ -147,9 +147,7 @@ def _between(
         for event in view.follows:
             following.setdefault(event, []).append(touched[view.name])
     types = tuple(sorted(event.__name__ for event in following))
-    count = 0
-    for recorded in _recorded(history, tenant, Query(types=types, after=after, until=until)):
-        count += 1
+    for count, recorded in enumerate(_recorded(history, tenant, Query(types=types, after=after, until=until)), 1):
         if count > MOST_EVENTS:
             raise TooMuchBetween(f"more than {MOST_EVENTS} events lie between the two moments: compare a shorter time")
         for each in following[type(recorded.event)]:

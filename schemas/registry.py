@@ -1,9 +1,12 @@
 """The registry: every schema that was ever released, by its id; ids are global and never given twice."""
 
+import hashlib
 import json
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from fastavro.schema import to_parsing_canonical_form
 
 FOLDER = Path(__file__).parent
 
@@ -21,6 +24,16 @@ class Schema(NamedTuple):
     def avro(self) -> dict[str, Any]:
         parsed: dict[str, Any] = json.loads(self.text)
         return parsed
+
+    @property
+    def canonical(self) -> str:
+        """Avro's Parsing Canonical Form: what of the schema matters to whoever reads bytes."""
+        return to_parsing_canonical_form(self.avro)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical form, in hexadecimal."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
 
 
 @cache

@@ -4,6 +4,10 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.postgres import empty_database as empty_database
+from tests.postgres import postgres_server as postgres_server
+from tests.postgres import shared_database as shared_database
+
 
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     if report.skipped and not hasattr(report, "wasxfail"):

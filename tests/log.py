@@ -1,15 +1,15 @@
 """A log of events that no command led to, as the sequencer would have written them: for what follows a log."""
 
+import hashlib
+import secrets
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from adapters.avro.codec import Body, encode_own, encode_shared, encode_tags, frame
-from adapters.embedded.batch import Batch, TenantState
 from adapters.embedded.database import Database
-from adapters.embedded.log_end import end_of_log
 from domain.event import Event, Instant, Meta, Recorded
 from domain.ids import TenantId
-from domain.tree import Frontier, leaf_hash
+from domain.tree import leaf_hash
 
 META: Final = Meta(
     event_id="",
@@ -36,46 +36,51 @@ class WrittenLog:
     """Appends commits to a log's file."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self._tenants: dict[TenantId, TenantState] = {}
-        self._types: dict[str, int] = {}
+        self._connection = database.writer
         self._shared = encode_shared(META)
+        self._tags = encode_tags([])
+        self._heads: dict[TenantId, int] = {}
+        self._numbers: dict[str, int] = {}
+        self._sequence = 0
+        self._chain = bytes(32)
 
     def commit(self, events: Iterable[tuple[TenantId, Event]]) -> list[Recorded]:
         """One commit; answers the events with their places."""
-        connection = self._database.writer
-        end = end_of_log(connection)
-        batch = Batch(end.sequence, end.chain)
-        recorded = [self._place(batch, tenant, event) for tenant, event in events]
-        connection.execute("BEGIN IMMEDIATE")
-        batch.write(connection)
-        connection.execute("COMMIT")
+        first, leaves, recorded = self._sequence + 1, [], []
+        self._connection.execute("BEGIN IMMEDIATE")
+        for tenant, event in events:
+            stored, placed = self._append(tenant, event)
+            leaves.append(leaf_hash(stored))
+            recorded.append(placed)
+        self._chain = hashlib.sha256(b"".join((self._chain, *leaves))).digest()
+        commit = (first, len(leaves), secrets.token_bytes(16), recorded[-1].instant, self._chain, b"")
+        self._connection.execute(
+            "INSERT INTO commits (first, count, id, epoch, instant, chain, outcomes) VALUES (?, ?, ?, 1, ?, ?, ?)",
+            commit,
+        )
+        self._connection.execute("COMMIT")
         return recorded
 
     def commits(self, batches: Iterable[Sequence[tuple[TenantId, Event]]]) -> list[Recorded]:
         return [recorded for batch in batches for recorded in self.commit(batch)]
 
-    def _place(self, batch: Batch, tenant: TenantId, event: Event) -> Recorded:
-        state = self._tenants.get(tenant)
-        if state is None:
-            state = self._tenants[tenant] = TenantState(len(self._tenants) + 1, tenant, 0, 0, Frontier())
-        state.position += 1
-        state.instant = 1_790_000_000_000_000 + batch.last
-        instant = Instant(state.instant)
-        body = Body(self._shared, encode_own(event), encode_tags([]))
-        stored, own = frame(type(event), state.position, instant, [], "0" * 36, body)
-        leaf = leaf_hash(stored)
-        state.frontier.append(leaf)
-        batch.leaves.append(leaf)
-        batch.tenants[state.number] = state
-        kind = self._type(batch, event.type_name)
-        row: Any = (batch.last + 1, state.number, state.position, kind, instant, own, stored)
-        batch.rows.append(row)
-        return Recorded(tenant, state.position, instant, event)
+    def _append(self, tenant: TenantId, event: Event) -> tuple[bytes, Recorded]:
+        self._sequence += 1
+        position = self._heads[tenant] = self._heads.get(tenant, 0) + 1
+        instant = Instant(1_790_000_000_000_000 + self._sequence)
+        body = Body(self._shared, encode_own(event), self._tags)
+        stored, own = frame(type(event), position, instant, [], "0" * 36, body)
+        number = self._number(tenant, "INSERT INTO tenants VALUES (?, ?, 0, 0, x'')")
+        kind = self._number(event.type_name, "INSERT INTO types VALUES (?, ?)")
+        row = (self._sequence, number, position, kind, instant, own, stored)
+        self._connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        self._connection.execute(
+            "UPDATE tenants SET position = ?, instant = ? WHERE number = ?", (position, instant, number)
+        )
+        return stored, Recorded(tenant, position, instant, event)
 
-    def _type(self, batch: Batch, name: str) -> int:
-        number = self._types.get(name)
-        if number is None:
-            number = self._types[name] = len(self._types) + 1
-            batch.types.append((number, name))
-        return number
+    def _number(self, name: str, make: str) -> int:
+        if name not in self._numbers:
+            self._numbers[name] = len(self._numbers) + 1
+            self._connection.execute(make, (self._numbers[name], name))
+        return self._numbers[name]

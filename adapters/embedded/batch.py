@@ -1,9 +1,11 @@
 """A batch: everything that one group commit writes, collected in memory while its commands are decided."""
 
+import asyncio
 import hashlib
 import secrets
 import sqlite3
-from typing import Final, NamedTuple
+from itertools import islice
+from typing import Final
 
 from adapters.embedded.bulk import insert
 from adapters.ring import RingChange
@@ -30,48 +32,51 @@ class TenantState:
         self.frontier = frontier
 
 
-class Row(NamedTuple):
-    """An event as it is written."""
-
-    sequence: int
-    tenant: int
-    position: int
-    type: int
-    instant: int
-    own: int
-    stored: bytes
-
-
-class First(NamedTuple):
-    """What an idempotency key led to."""
-
-    body: bytes
-    outcome: Outcome
-
-
 class Batch:
-    """Filled on the event loop, written by the commit thread, and then only read."""
+    """Filled on the event loop, then written by the commit thread, and only read by then."""
 
-    def __init__(self, sequence: int, chain: bytes) -> None:
+    def __init__(self, sequence: int) -> None:
         self.first = sequence + 1
-        self.chain = chain
+        self.answers: list[tuple[asyncio.Future[Outcome], Outcome | Exception]] = []
+        """Who waits for its commit, and what they will be told."""
+        self.chain = b""
         self.rows: list[tuple[int, int, int, int, int, int, bytes]] = []
         self.postings: list[tuple[bytes, int, int, int]] = []
         self.recorded: dict[tuple[int, int], Recorded] = {}
         self.leaves: list[bytes] = []
         self.types: list[tuple[int, str]] = []
         self.tenants: dict[int, TenantState] = {}
-        self.outcomes: dict[tuple[int, bytes], First] = {}
+        self.outcomes: dict[tuple[int, bytes], tuple[bytes, Outcome]] = {}
+        """By tenant and idempotency key: the hash of the body, and what it led to."""
+        self.ends: list[tuple[int, int]] = []
+        """Hash of tenant and idempotency key, sequence of the last event."""
         self.ring = RingChange()
+        self._indexed = 0
+        self._positions: dict[tuple[bytes, int], list[int]] = {}
+
+    def positions(self, key: bytes, type: int) -> list[int]:
+        """Where it has events of a tag and type; indexed only once somebody asks."""
+        for tag, number, position, _ in islice(self.postings, self._indexed, None):
+            self._positions.setdefault((tag, number), []).append(position)
+        self._indexed = len(self.postings)
+        return self._positions.get((key, type), [])
 
     @property
     def last(self) -> int:
         """The last event's sequence."""
         return self.first + len(self.rows) - 1
 
-    def heads(self) -> dict[TenantId, int]:
+    def seal(self, chain: bytes) -> bytes:
+        """Nothing more is added; returns the hash of all leaves of the log up to its last."""
+        self.chain = hashlib.sha256(b"".join((chain, *self.leaves))).digest()
+        self._tenants = [
+            (state.number, state.tenant, state.position, state.instant, state.frontier.pack())
+            for state in self.tenants.values()
+        ]
+        self._packed = b"".join([hash.to_bytes(8, "big") + end.to_bytes(8, "big") for hash, end in self.ends])
+        self.heads: dict[TenantId, int] = {state.tenant: state.position for state in self.tenants.values()}
         """How far the tenants in it have come."""
-        return {state.tenant: state.position for state in self.tenants.values()}
+        return self.chain
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Inside the transaction that is open. Sorted, so that what lies side by side is written together."""
@@ -79,17 +84,13 @@ class Batch:
         insert(
             connection,
             "tenants",
-            [
-                (state.number, state.tenant, state.position, state.instant, state.frontier.pack())
-                for state in self.tenants.values()
-            ],
+            self._tenants,
             "ON CONFLICT (number) DO UPDATE SET "
             "position = excluded.position, instant = excluded.instant, frontier = excluded.frontier",
         )
         insert(connection, "events", self.rows)
-        self.postings.sort()
-        insert(connection, "postings", self.postings)
+        insert(connection, "postings", sorted(self.postings))
         self.ring.write(connection)
-        self.chain = hashlib.sha256(b"".join((self.chain, *self.leaves))).digest()
-        commit = (self.first, len(self.rows), secrets.token_bytes(16), EPOCH, self.chain)
+        id, instant = secrets.token_bytes(16), self.rows[-1][4]
+        commit = (self.first, len(self.rows), id, EPOCH, instant, self.chain, self._packed)
         insert(connection, "commits", [commit])

@@ -1,13 +1,16 @@
 """Deciding: one command against everything that was decided before it, the batch so far included."""
 
+import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
 
 from adapters.avro.codec import Body, encode_own, encode_shared, encode_tags, frame, must_fit
-from adapters.embedded.batch import Batch, First, TenantState
+from adapters.embedded.batch import Batch, TenantState
 from adapters.embedded.index import Index
-from adapters.embedded.tags import idempotency_key, tag_key
+from adapters.embedded.outcomes import DAY, Outcomes, hash_of
+from adapters.embedded.tags import tag_key
+from adapters.embedded.waiting import Waiting
 from adapters.fresh_ids import new_event_id
 from adapters.keyring import LOOKUP, Keyring
 from domain.boundary import Boundary, Item, Tally
@@ -18,7 +21,6 @@ from domain.ids import TenantId
 from domain.ledger import AuthorityChanged, Idempotency, KeyReused, NewKeys, Outcome, VersionChanged, Work
 from domain.tree import leaf_hash
 
-DAY: Final = 86_400_000_000
 MOST_TALLIES: Final = 1_000
 MOST_STEPS: Final = 8
 """How often a command may name more of its boundary after seeing some of it."""
@@ -31,25 +33,43 @@ class BatchBroken(Exception):
 class Decisions:
     """Decides for the sequencer, and puts what follows into its batch."""
 
-    def __init__(self, index: Index, keyring: Keyring, clock: Callable[[], int]) -> None:
+    def __init__(self, index: Index, outcomes: Outcomes, keyring: Keyring, clock: Callable[[], int]) -> None:
         self._index = index
         self._keyring = keyring
         self._clock = clock
-        self._batch = Batch(0, b"")
-        self._earlier: dict[tuple[int, bytes], First] = {}
+        self._batch = self._shipped = Batch(0)
+        self._outcomes = outcomes
         self._tallies: OrderedDict[tuple[TenantId, str, str], tuple[Any, int]] = OrderedDict()
 
-    def begin(self, batch: Batch, works: list[Work]) -> None:
-        """The next batch, of these commands."""
-        self._batch = batch
+    def begin(self, batch: Batch) -> None:
+        """A batch to fill, while the one before is being committed."""
+        self._shipped, self._batch = self._batch, batch
         self._index.begin(batch)
-        tenant = self._index.tenant
-        self._earlier = self._index.first_outcomes(
-            (tenant(work.tenant), work.idempotency.key) for work in works if work.idempotency
-        )
+
+    def decide_all(self, waiting: list[Waiting]) -> None:
+        """Decide these too. Each stands alone: one that raises is answered so. Raises BatchBroken or sqlite3.Error."""
+        with self._index.reading():
+            answers = self._batch.answers
+            for work, answer in waiting:
+                try:
+                    answers.append((answer, self.decide(work)))
+                except (sqlite3.Error, BatchBroken):
+                    raise
+                except Exception as problem:
+                    answers.append((answer, problem))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the caches have to be shrunk once nothing is under way."""
+        return self._index.is_full
+
+    def shrink(self) -> None:
+        with self._index.reading():
+            self._index.shrink()
 
     def forget(self) -> None:
-        """After a failed commit."""
+        """After a failed commit: what was decided since is as if it had never been asked."""
+        self._batch = self._shipped = Batch(0)
         self._index.forget()
         self._tallies.clear()
 
@@ -83,19 +103,24 @@ class Decisions:
 
     def _repeated(self, tenant: TenantState, idempotency: Idempotency, now: Instant) -> Outcome | None:
         """What the same idempotency key led to within the last day."""
-        place = (tenant.number, idempotency.key)
-        first = self._batch.outcomes.get(place) or self._earlier.get(place)
-        if first is None or first.outcome.instant < now - DAY:
+        place, key = (tenant.number, idempotency.key), idempotency.key
+        first = self._batch.outcomes.get(place) or self._shipped.outcomes.get(place)
+        first = first or self._outcomes.find(tenant, key)
+        if first is None or first[1].instant < now - DAY:
             return None
-        if first.body != idempotency.body:
+        body, outcome = first
+        if body != idempotency.body:
             raise KeyReused
-        outcome = first.outcome
         return Outcome(outcome.tenant, outcome.position, outcome.instant, outcome.events, repeated=True)
 
     def _note(self, tenant: TenantState, idempotency: Idempotency, outcome: Outcome) -> None:
-        self._batch.outcomes[tenant.number, idempotency.key] = First(idempotency.body, outcome)
-        key = idempotency_key(tenant.key, idempotency.key)
-        self._batch.postings.append((key, 0, outcome.position, len(outcome.events)))
+        batch, key = self._batch, idempotency.key
+        batch.outcomes[tenant.number, key] = (idempotency.body, outcome)
+        batch.ends.append((hash_of(tenant, key), batch.last))
+
+    def came(self, batch: Batch) -> None:
+        """After the commit."""
+        self._outcomes.keep(batch.rows[-1][4], batch.ends)
 
     def _read(self, tenant: TenantState, boundary: Boundary, known: Known) -> None:
         """Shows `known` the latest events that the boundary names, in order."""
@@ -118,7 +143,7 @@ class Decisions:
 
     def _tally(self, tenant: TenantState, tally: Tally) -> Any:
         key = (tenant.tenant, tally.tag, tally.name)
-        state, position = self._tallies.pop(key, None) or (tally.begin(), 0)
+        state, position = self._tallies.pop(key) if key in self._tallies else (tally.begin(), 0)
         for recorded in self._index.tagged(tenant, tally.tag, tally.types, position):
             tally.evolve(state, recorded)
         self._tallies[key] = (state, tenant.position)

@@ -1,22 +1,22 @@
 """The writer's half of the index: what it keeps in memory of tenants, tags and events, and how it looks up the rest.
 
-Commands are decided between commits, so what lies in the file is all that happened before the batch; the batch itself
-is in memory. A tag's state says how many events carry it and where the last of each type is, which answers boundaries.
+What happened is in the file, in the batch that is being committed, or in the one that is being filled; all that the
+batches touched is in memory. A tag's state says how many events carry it and where the last of each type is, which
+answers boundaries.
 """
 
-import sqlite3
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
 from typing import Final
 
-from adapters.avro.codec import decode_entry, decode_own
-from adapters.embedded.batch import Batch, First, TenantState
-from adapters.embedded.bulk import marks
-from adapters.embedded.tags import NUMBERS, idempotency_key, tag_key
+from adapters.avro.codec import decode_own
+from adapters.embedded.batch import Batch, TenantState
+from adapters.embedded.database import Database
+from adapters.embedded.tags import NUMBERS, tag_key
 from domain.boundary import Item
 from domain.event import Event, Instant, Recorded
 from domain.ids import TenantId
-from domain.ledger import Outcome
 from domain.tree import Frontier
 
 MOST_CACHED_TAGS: Final = 100_000
@@ -42,43 +42,55 @@ class TagState:
 class Index:
     """What happened, as of the last commit and the batch."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self.forget()
 
     def forget(self) -> None:
         """At the start, and after a failed commit: nothing that was cached is to be trusted."""
-        self._tags: OrderedDict[tuple[int, str], TagState] = OrderedDict()
+        self._tags: dict[tuple[int, str], TagState] = {}
         self._known_beyond: dict[bytes, bytes] = {}
         """For each kind of tag: the key beyond which every tag that exists is in the cache."""
         self._tenants: dict[str, TenantState] = {}
-        self._events: OrderedDict[tuple[int, int], Recorded] = OrderedDict()
-        self._types: dict[type[Event] | str, int] = {
-            name: number for number, name in self._connection.execute("SELECT number, name FROM types")
-        }
+        self._events: dict[tuple[int, int], Recorded] = {}
+        self._shipped = Batch(0)
+        self._batch = Batch(0)
+        with self.reading():
+            rows = self._connection.execute("SELECT number, name FROM types").fetchall()
+            self._types: dict[type[Event] | str, int] = {name: number for number, name in rows}
+            (last,) = self._connection.execute("SELECT coalesce(max(number), 0) FROM tenants").fetchone()
+            self._next_tenant: int = last + 1
         self._next_type = max(self._types.values(), default=0) + 1
-        self._next_tenant: int = 1 + self._connection.execute("SELECT coalesce(max(number), 0) FROM tenants").fetchone()[0]
-        self._batch = Batch(0, b"")
-        self._overlaid = 0
-        self._overlay: dict[tuple[bytes, int], list[int]] = {}
 
-    def begin(self, batch: Batch) -> None:
-        """The next batch; the one before is in the file."""
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Within it, the file is read as of one moment, at or after the last commit that was told to `begin`."""
+        with self._database.reading() as connection:
+            self._connection = connection
+            yield
+
+    @property
+    def is_full(self) -> bool:
+        """Whether to call `shrink` once no commit is under way."""
+        return len(self._tags) > MOST_CACHED_TAGS or len(self._tenants) > MOST_CACHED_TENANTS
+
+    def shrink(self) -> None:
+        """Drop the oldest; only what is in the file may be dropped."""
         if len(self._tenants) > MOST_CACHED_TENANTS:
             self.forget()
-        if len(self._tags) > MOST_CACHED_TAGS:
-            for _ in range(MOST_CACHED_TAGS // 10):
-                _, evicted = self._tags.popitem(last=False)
-                kind = evicted.key[_KIND]
-                self._known_beyond[kind] = max(self._known_beyond.get(kind, b""), evicted.key)
-        while len(self._events) > MOST_CACHED_EVENTS:
-            self._events.popitem(last=False)
-        self._events.update(self._batch.recorded)
-        if not self._batch.rows:
+        for place in list(islice(self._tags, len(self._tags) // 4)):
+            evicted = self._tags.pop(place).key
+            self._known_beyond[evicted[_KIND]] = max(self._beyond(evicted[_KIND]), evicted)
+
+    def begin(self, batch: Batch) -> None:
+        """A batch to fill. The one before is being committed; the one before that is in the file."""
+        if len(self._events) > MOST_CACHED_EVENTS:
+            for place in list(islice(self._events, MOST_CACHED_EVENTS // 10)):
+                del self._events[place]
+        self._events.update(self._shipped.recorded)
+        if not self._batch.rows:  # then it won't be committed
             batch.types += self._batch.types
-        self._batch = batch
-        self._overlaid = 0
-        self._overlay = {}
+        self._shipped, self._batch = self._batch, batch
 
     def tenant(self, tenant: TenantId) -> TenantState:
         """The tenant's state; a tenant without history is at position 0."""
@@ -146,7 +158,7 @@ class Index:
     def event(self, tenant: TenantState, position: int) -> Recorded:
         """One event, from the batch, the cache or the file."""
         place = (tenant.number, position)
-        found = self._batch.recorded.get(place) or self._events.get(place)
+        found = self._batch.recorded.get(place) or self._events.get(place) or self._shipped.recorded.get(place)
         if found is None:
             instant, own, stored = self._connection.execute(
                 "SELECT instant, own, stored FROM events WHERE tenant = ? AND position = ?", place
@@ -162,20 +174,16 @@ class Index:
         positions = [position for number in numbers for position in self._positions(state.key, number, after)]
         return [self.event(tenant, position) for position in sorted(positions)]
 
-    def _positions(self, key: bytes, type: int, after: int) -> list[int]:
+    def _positions(self, key: bytes, type: int, after: int) -> set[int]:
         rows = self._connection.execute(
             "SELECT position FROM postings WHERE tag = ? AND type = ? AND position > ?", (key, type, after)
-        ).fetchall()
-        return [row[0] for row in rows] + [each for each in self._in_batch(key, type) if each > after]
+        )
+        found = {row[0] for row in rows}
+        found.update(each for each in self._in_batches(key, type) if each > after)
+        return found
 
-    def _in_batch(self, key: bytes, type: int) -> Sequence[int]:
-        """Where the batch has events of a tag and type; indexed only once somebody asks."""
-        postings = self._batch.postings
-        for place in range(self._overlaid, len(postings)):
-            tag, number, position, _ = postings[place]
-            self._overlay.setdefault((tag, number), []).append(position)
-        self._overlaid = len(postings)
-        return self._overlay.get((key, type), ())
+    def _in_batches(self, key: bytes, type: int) -> list[int]:
+        return self._shipped.positions(key, type) + self._batch.positions(key, type)
 
     def grew(self, tenant: TenantState, item: Item, after: int) -> bool:
         """Whether an event that the item names lies beyond a position. No tags: any; no types: any."""
@@ -190,11 +198,12 @@ class Index:
         numbers = [self.type_number(each) for each in types]
         if tags:
             return self._grew_with_all(tenant, tags, numbers, after)
-        return any(self._grew_type(tenant, number, after) for number in numbers) if numbers else True
+        return any(self._grew_by(tenant, number, after) for number in numbers) if numbers else True
 
-    def _grew_type(self, tenant: TenantState, number: int, after: int) -> bool:
-        if any(row[1] == tenant.number and row[3] == number and row[2] > after for row in self._batch.rows):
-            return True
+    def _grew_by(self, tenant: TenantState, number: int, after: int) -> bool:
+        for row in (*self._shipped.rows, *self._batch.rows):
+            if row[1] == tenant.number and row[3] == number and row[2] > after:
+                return True
         found = self._connection.execute(
             "SELECT 1 FROM events WHERE tenant = ? AND type = ? AND position > ? LIMIT 1",
             (tenant.number, number, after),
@@ -215,31 +224,4 @@ class Index:
         found = self._connection.execute(
             "SELECT 1 FROM postings WHERE tag = ? AND type = ? AND position = ?", (key, number, position)
         ).fetchone()
-        return found is not None or position in self._in_batch(key, number)
-
-    def first_outcomes(self, keys: Iterable[tuple[TenantState, bytes]]) -> dict[tuple[int, bytes], First]:
-        """What these idempotency keys led to in earlier batches, asked all at once: most were never seen."""
-        asked = {idempotency_key(tenant.key, key): (tenant, key) for tenant, key in keys}
-        if not asked:
-            return {}
-        listed = list(asked)
-        listed += listed[-1:] * ((1 << (len(listed) - 1).bit_length()) - len(listed))
-        rows = self._connection.execute(
-            f"SELECT tag, max(position), nth FROM postings WHERE tag IN ({marks(len(listed))}) GROUP BY tag",  # noqa: S608
-            listed,
-        ).fetchall()
-        found = {}
-        for tag, last, count in rows:
-            tenant, key = asked[tag]
-            found[tenant.number, key] = self._first(tenant, last, count)
-        return found
-
-    def _first(self, tenant: TenantState, last: int, count: int) -> First:
-        rows = self._connection.execute(
-            "SELECT stored FROM events WHERE tenant = ? AND position BETWEEN ? AND ? ORDER BY position",
-            (tenant.number, last - count + 1, last),
-        )
-        entries = [decode_entry(tenant.tenant, row[0]) for row in rows]
-        events = tuple(entry.event for entry in entries)
-        body = entries[-1].meta.idempotency_body or b""
-        return First(body, Outcome(tenant.tenant, last, entries[-1].instant, events))
+        return found is not None or position in self._in_batches(key, number)

@@ -26,7 +26,6 @@ CREATE UNIQUE INDEX IF NOT EXISTS events_by_position ON events (tenant, position
 CREATE INDEX IF NOT EXISTS events_by_type ON events (tenant, type, position);
 
 -- A tag's key is tenant, kind and 16 bytes (tags.py); `nth` counts the tag's events of the tenant, densely.
--- An idempotency key has a posting too: type 0, the last position of what it led to, and how many events that was.
 CREATE TABLE IF NOT EXISTS postings (
     tag BLOB NOT NULL,
     type INTEGER NOT NULL,
@@ -35,11 +34,14 @@ CREATE TABLE IF NOT EXISTS postings (
     PRIMARY KEY (tag, type, position)
 ) WITHOUT ROWID;
 
--- One row for each group commit; `chain` hashes all leaves up to its last event.
+-- One row for each group commit; `chain` hashes all leaves up to its last event; `outcomes` are pairs of 64 bits, the
+-- hash of a tenant and idempotency key, and the sequence of the last event of what it led to (outcomes.py).
 CREATE TABLE IF NOT EXISTS commits (
     first INTEGER PRIMARY KEY,
     count INTEGER NOT NULL,
     id BLOB NOT NULL,
     epoch INTEGER NOT NULL,
-    chain BLOB NOT NULL
+    instant INTEGER NOT NULL,
+    chain BLOB NOT NULL,
+    outcomes BLOB NOT NULL
 );

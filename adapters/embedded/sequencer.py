@@ -3,16 +3,17 @@
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, TypeVar
 
 from adapters.embedded.batch import Batch
 from adapters.embedded.clock_watch import ClockWatch, steady_clock
 from adapters.embedded.database import Database
-from adapters.embedded.deciding import BatchBroken, Decisions
+from adapters.embedded.deciding import Decisions
 from adapters.embedded.index import Index
 from adapters.embedded.log_end import check_tail, end_of_log
+from adapters.embedded.outcomes import Outcomes
 from adapters.embedded.tail import TailFile
 from adapters.embedded.waiting import Waiting, WaitingQueue
 from adapters.embedded.wal import WalMover
@@ -22,9 +23,9 @@ from domain.ids import TenantId
 from domain.ledger import NotReady, Outcome, Work
 
 T = TypeVar("T")
-Answer = tuple[Waiting, Outcome | Exception]
 
-FEWEST_IN_BATCH: Final = 16
+STEP: Final = 16
+"""How many commands are decided before others may use the event loop."""
 MOST_IN_BATCH: Final = 256
 MOST_EVENTS_IN_BATCH: Final = 20_000
 LONGEST_PAUSE: Final = 1.0
@@ -41,8 +42,8 @@ class Committed(NamedTuple):
 class EmbeddedSequencer:
     """See domain.ledger.Sequencer. Decides on the event loop, in memory; a thread of its own writes and commits.
 
-    While a batch is being committed nothing is decided, but the next commands are prepared by their callers; so batches
-    are kept to a part of what waits. Raises LogShorter if the log is not what the tail file remembers.
+    While a batch is being committed the next is filled. If the commit fails, so has the next, which had seen it.
+    Raises LogShorter if the log is not what the tail file remembers.
     """
 
     def __init__(
@@ -74,9 +75,15 @@ class EmbeddedSequencer:
         end = end_of_log(database.writer)
         if tail:
             check_tail(database.writer, end, tail)
-        self.sequence, self._chain = end.sequence, end.chain
+        self.sequence = self._last = end.sequence
+        self._chain = end.chain
         self._watch = ClockWatch(clock, end.instant, steady=steady, accept_gap=accept_gap)
-        self._decisions = Decisions(Index(database.writer), keyring, clock)
+        self._decisions = Decisions(Index(database), Outcomes(database, clock()), keyring, clock)
+        self._commit: asyncio.Future[None] | None = None
+        self._spoilt: Exception | None = None
+        """What went wrong in the middle of the batch that is being filled: it must not be committed."""
+        self._shipped = Batch(0)
+        self._begin()
 
     @property
     def waiting(self) -> int:
@@ -90,6 +97,18 @@ class EmbeddedSequencer:
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """Whatever ended it, nobody may wait for ever."""
+        problem = None if task.cancelled() else task.exception()
+        if problem is None and not task.cancelled():
+            return
+        task.get_loop().call_exception_handler({"message": "the writer has failed", "exception": problem})
+        self._broken = self._broken or "the writer has failed; restart the node, and report what its log says"
+        rest = [answer for _, answer in self._queue.take(len(self._queue))]
+        rest += [answer for batch in (self._shipped, self._batch) for answer, _ in batch.answers]
+        _answer((answer, NotReady(self._broken)) for answer in rest)
 
     async def stop(self) -> None:
         """Decide what has been accepted, then accept nothing more."""
@@ -118,18 +137,76 @@ class EmbeddedSequencer:
         return await done
 
     async def _run(self) -> None:
+        """Fills one batch while another is being committed."""
         while True:
-            while self._errands:
+            self._wake.clear()
+            if self._commit is not None and self._commit.done():
+                self._settle(self._commit)
+            elif self._commit is None and self._spoilt is not None:
+                self._fail(self._spoilt)
+            elif self._commit is None and self._batch.answers:
+                await self._ship()
+            elif self._commit is None and self._decisions.is_full:
+                self._decisions.shrink()
+            elif self._commit is None and self._errands:
                 await self._do(*self._errands.popleft())
-            if len(self._queue):
-                if (pause := self.pace()) > 0 and not self._stopping:
-                    await asyncio.sleep(min(pause, LONGEST_PAUSE))
-                await self._do_batch()
-            elif self._stopping:
+            elif len(self._queue) and self._may_decide:
+                self._fill()
+                await asyncio.sleep(0)
+            elif self._stopping and self._commit is None:
                 return
             else:
-                self._wake.clear()
                 await self._wake.wait()
+
+    @property
+    def _may_decide(self) -> bool:
+        """Else what is under way has to be committed before more is decided."""
+        drain = self._errands or self._decisions.is_full or self._spoilt
+        return not drain and len(self._batch.answers) < MOST_IN_BATCH and len(self._batch.rows) < MOST_EVENTS_IN_BATCH
+
+    def _fill(self) -> None:
+        """Decide some of what waits."""
+        waiting = self._queue.take(STEP)
+        if trouble := self.not_ready:
+            _answer([(answer, NotReady(trouble)) for _, answer in waiting])
+            return
+        try:
+            self._decisions.decide_all(waiting)
+        except Exception as problem:
+            self._spoilt = problem
+            self._batch.answers += [(answer, problem) for _, answer in waiting]
+
+    async def _ship(self) -> None:
+        """Hand the batch to the commit thread, and begin the next."""
+        if (pause := self.pace()) > 0 and not self._stopping:
+            await asyncio.sleep(min(pause, LONGEST_PAUSE))
+        batch = self._batch
+        if batch.rows:
+            self._shipped = batch
+            self._last, self._chain = batch.last, batch.seal(self._chain)
+            self._commit = asyncio.get_running_loop().run_in_executor(self._thread, self._make_durable, batch)
+            self._commit.add_done_callback(lambda _: self._wake.set())
+        else:
+            _answer(batch.answers)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._batch = Batch(self._last)
+        self._decisions.begin(self._batch)
+
+    def _settle(self, commit: "asyncio.Future[None]") -> None:
+        """The commit is done: only now is anybody answered."""
+        self._commit = None
+        if problem := commit.exception():
+            self._batch.answers += self._shipped.answers
+            self._fail(problem)
+            return
+        batch = self._shipped
+        self.sequence = batch.last
+        self._decisions.came(batch)
+        self._keyring.came(batch.ring)
+        self._committed(Committed(batch.last, batch.heads, batch.recorded.values()))
+        _answer(batch.answers)
 
     async def _do(self, act: Callable[[sqlite3.Connection], T], done: "asyncio.Future[T]") -> None:
         try:
@@ -143,48 +220,6 @@ class EmbeddedSequencer:
 
     async def _on_thread(self, do: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, do)
-
-    async def _do_batch(self) -> None:
-        """Decide, commit, and only then answer."""
-        waiting = self._queue.take(min(MOST_IN_BATCH, max(FEWEST_IN_BATCH, (len(self._queue) + 1) // 2)))
-        if trouble := self.not_ready:
-            _answer_all(waiting, NotReady(trouble))
-            return
-        batch = Batch(self.sequence, self._chain)
-        try:
-            answers = self._decide(batch, waiting)
-            if batch.rows:
-                await self._on_thread(lambda: self._make_durable(batch))
-        except Exception as problem:
-            self._fail(waiting, problem)
-            return
-        if batch.rows:
-            self._go_on_from(batch)
-        for (_, answer), outcome in answers:
-            if answer.done():
-                continue
-            if isinstance(outcome, Exception):
-                answer.set_exception(outcome)
-            else:
-                answer.set_result(outcome)
-
-    def _decide(self, batch: Batch, waiting: list[Waiting]) -> list[Answer]:
-        """Each command alone: one that raises is answered so, and the others stand."""
-        decide = self._decisions.decide
-        self._decisions.begin(batch, [each.work for each in waiting])
-        answers: list[Answer] = []
-        for place, each in enumerate(waiting):
-            if len(batch.rows) > MOST_EVENTS_IN_BATCH:
-                self._queue.put_back(waiting[place:])
-                del waiting[place:]
-                break
-            try:
-                answers.append((each, decide(each.work)))
-            except (sqlite3.Error, BatchBroken):
-                raise
-            except Exception as problem:
-                answers.append((each, problem))
-        return answers
 
     def _make_durable(self, batch: Batch) -> None:
         """On the commit thread: the log first, then the note of it; only then may anybody be answered."""
@@ -201,25 +236,29 @@ class EmbeddedSequencer:
                 raise
         self._wal.wrote(len(batch.rows))
 
-    def _go_on_from(self, batch: Batch) -> None:
-        self.sequence, self._chain = batch.last, batch.chain
-        self._keyring.came(batch.ring)
-        self._committed(Committed(self.sequence, batch.heads(), batch.recorded.values()))
-
-    def _fail(self, waiting: list[Waiting], problem: Exception) -> None:
+    def _fail(self, problem: BaseException) -> None:
         """The batch left no trace: forget what was decided, and say so to everybody in it."""
-        try:
-            self._decisions.forget()
-            end = end_of_log(self._database.writer)
-            self.sequence, self._chain = end.sequence, end.chain
-        except Exception:
-            self._broken = self._broken or "the log can't be read: see to the disk, then restart the node"
         full = isinstance(problem, sqlite3.OperationalError) and "full" in str(problem)
         why = "the disk is full: make room, and send the command again" if full else "the commit failed; try again"
-        _answer_all(waiting, NotReady(self._broken or why))
+        lost = self._batch.answers
+        self._spoilt = None
+        try:
+            end = end_of_log(self._database.writer)
+            self.sequence = self._last = end.sequence
+            self._chain = end.chain
+            self._decisions.forget()
+            self._begin()
+        except Exception:
+            self._broken = self._broken or "the log can't be read: see to the disk, then restart the node"
+            self._batch = Batch(self._last)
+        _answer((answer, NotReady(self._broken or why)) for answer, _ in lost)
 
 
-def _answer_all(waiting: list[Waiting], problem: Exception) -> None:
-    for _, answer in waiting:
-        if not answer.done():
-            answer.set_exception(problem)
+def _answer(answers: "Iterable[tuple[asyncio.Future[Outcome], Outcome | Exception]]") -> None:
+    for answer, outcome in answers:
+        if answer.done():
+            continue
+        if isinstance(outcome, Exception):
+            answer.set_exception(outcome)
+        else:
+            answer.set_result(outcome)

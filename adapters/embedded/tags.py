@@ -43,7 +43,6 @@ _PREFIX_NUMBERS: Final = {
 }
 _EDGE: Final = 0xFE
 _HASHED: Final = 0xFF
-_IDEMPOTENCY: Final = b"\xff\x00"
 
 _BY_ID: Final = {
     f"{kind}:{prefix}_": bytes((number, place))
@@ -72,11 +71,6 @@ def tag_key(tenant: bytes, tag: str) -> bytes:
     if value[36:37] == "/" and number and value[3:4] == "_" and (left := _from_hex(value[4:36])) is not None:
         return tenant + bytes((number, _EDGE)) + left[:6] + digest[:10]
     return tenant + bytes((number, _HASHED)) + digest[:16]
-
-
-def idempotency_key(tenant: bytes, key: bytes) -> bytes:
-    """The key under which the index remembers what an idempotency key led to; no tag has it."""
-    return tenant + _IDEMPOTENCY + hashlib.blake2b(key, digest_size=16).digest()
 
 
 def _from_hex(text: str) -> bytes | None:

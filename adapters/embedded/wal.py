@@ -25,7 +25,8 @@ class WalMover:
             if self._thread.is_alive():
                 return
             self._thread = None
-            self._database.writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            with contextlib.suppress(sqlite3.Error):
+                self._database.writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
         elif self._events >= EVENTS_BETWEEN and self._database.is_file:
             self._events = 0
             self._thread = threading.Thread(target=self._move, name="wal")

@@ -124,6 +124,11 @@ class Applying:
         for _ in range(len(self._hashes) - MOST_HASHES_CACHED):
             self._hashes.popitem(last=False)
 
+    def check(self) -> None:
+        """Raises Superseded, or what psycopg raises if PostgreSQL is not there any more."""
+        if self._live and self._generations.live() != self.generation:
+            raise Superseded
+
     def _read(self, batch: Batch, touched: list[ViewTables]) -> None:
         """What the batch must know of before it, in one round trip; then the folds."""
         missing = {

@@ -92,6 +92,7 @@ def storable(text: str) -> str:
     return text.replace("\0", "␀")
 
 
+@cache
 def builder_of(row: type[msgspec.Struct]) -> Callable[[Sequence[Any]], Any]:
     """A function that makes the row of its columns' values, as psycopg loads them."""
     lifts: list[tuple[int, Callable[[Any], Any]]] = []

@@ -8,10 +8,15 @@ from typing import Any, Final, NamedTuple
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+_ITEM: Final = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {name: {"type": "string"} for name in ("data", "event", "id")},
+}
 RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "Events as they happen; `id` is the cursor to resume from, in Last-Event-ID.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"itemSchema": _ITEM}},
     }
 }
 """For the `responses` of a route that answers with an EventStream."""

@@ -35,7 +35,9 @@ PREFIXES: Final = {
 
 _SCALARS: Final[dict[Any, Callable[[str, int], Any]]] = {
     Code: lambda name, number: f"{name}.{number}",
-    Sealed: lambda name, number: Sealed(f"dek_{number:032x}", bytes(12), f"sealed {name}".encode(), bytes([number]) * 16),
+    Sealed: lambda name, number: Sealed(
+        f"dek_{number:032x}", bytes(12), f"sealed {name}".encode(), bytes([number]) * 16
+    ),
     Instant: lambda _, number: 1_700_000_000_000_000 + number,
     bytes: lambda name, number: f"{name} {number}".encode(),
     bool: lambda _, number: number % 2 == 1,

@@ -25,7 +25,12 @@ MOST_READS = 8
 
 def _neighbours(who: str) -> tuple[Event, ...]:
     """A life next door that must not matter to anybody's else."""
-    user, group, role, key = UserId(f"usr_{who}"), GroupId(f"grp_{who}"), RoleId(f"rol_{who}"), CredentialId(f"key_{who}")
+    user, group, role, key = (
+        UserId(f"usr_{who}"),
+        GroupId(f"grp_{who}"),
+        RoleId(f"rol_{who}"),
+        CredentialId(f"key_{who}"),
+    )
     directory, flag, tenant = DirectoryId(f"dir_{who}"), FlagId(f"flg_{who}"), TenantId(f"ten_{who}")
     name = people.handle(who + "_then")
     return (

@@ -52,7 +52,9 @@ def test_every_event_is_listed_with_its_capability() -> None:
 
 def test_every_command_has_one_decider() -> None:
     assert set(DECIDERS) == defined(Command)
-    modules_with_deciders = [module for module in modules() if hasattr(module, "decider") and module is not capabilities]
+    modules_with_deciders = [
+        module for module in modules() if hasattr(module, "decider") and module is not capabilities
+    ]
     commands = [command for module in modules_with_deciders for command in module.decider.commands]
     assert len(commands) == len(set(commands))
     assert set(commands) == set(DECIDERS)
@@ -175,9 +177,7 @@ def test_a_command_needs_a_permission(command: type[Command]) -> None:
 def test_what_a_person_holds_ends_with_the_person(event: type[Event]) -> None:
     """Each event names whom its thing ends with, if it gives a user something."""
     hints = annotations_of(event)
-    holders = {
-        name for name in event.__struct_fields__ if UserId in types_within(hints[name]) and name != "user"
-    }
+    holders = {name for name in event.__struct_fields__ if UserId in types_within(hints[name]) and name != "user"}
     if event.__name__ in ENDINGS:
         assert event.ends_with is None
         return

@@ -19,7 +19,20 @@ def test_ids_sort_by_when_they_were_made() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "usr", "usr_", "grp_1", "USR_1", "usr_A", "usr_1\n", "usr_1/2", "usr_é", "usr_\ud800", "usr_" + "1" * 61, "xusr_1"],
+    [
+        "",
+        "usr",
+        "usr_",
+        "grp_1",
+        "USR_1",
+        "usr_A",
+        "usr_1\n",
+        "usr_1/2",
+        "usr_é",
+        "usr_\ud800",
+        "usr_" + "1" * 61,
+        "xusr_1",
+    ],
 )
 def test_what_only_resembles_an_id_is_none(text: str) -> None:
     assert not is_id(text, "usr")

@@ -218,7 +218,9 @@ def test_everything_is_revised_at_once() -> None:
 
 
 def test_the_same_again_changes_nothing() -> None:
-    same = ReviseUser(FRY, named(FRY, "fry"), Profile(display_name=THERE.display_name), known_as(FRY, "f1"), active=True)
+    same = ReviseUser(
+        FRY, named(FRY, "fry"), Profile(display_name=THERE.display_name), known_as(FRY, "f1"), active=True
+    )
     given(THERE).when(same).then_nothing()
     given(THERE).when(ReviseUser(FRY)).then_nothing()
 

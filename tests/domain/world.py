@@ -22,7 +22,7 @@ class World:
         self.now = START
         self.database = Database(None)
         self.keyring = Keyring(self.database, bytes(32))
-        self.sequencer = EmbeddedSequencer(self.database, self.keyring, None, lambda: self.now)
+        self.sequencer = EmbeddedSequencer(self.database, self.keyring, None, lambda: self.now, steady=lambda: self.now)
         self.ledger = LocalLedger(self.sequencer, lambda: self.now)
 
     async def ask(

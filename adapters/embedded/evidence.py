@@ -1,0 +1,116 @@
+"""The evidence in a log: that its events are those that were committed, in their order, by every hash it keeps."""
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from adapters.embedded.database import Database
+from adapters.embedded.log_end import LogEnd, check_tail, end_of_log
+from adapters.embedded.tail import LogShorter, TailFile
+from domain.ids import TenantId
+from domain.tree import Frontier, leaf_hash
+
+Progress = Callable[[int, int], None]
+"""Is told how many events of how many are done."""
+
+_EVERY: Final = 5_000
+
+
+class LogBroken(Exception):
+    """The log is not what its hashes say; the message says where."""
+
+
+class Tree(NamedTuple):
+    """A tenant's history as its tree proves it."""
+
+    size: int
+    root: bytes
+    problem: str | None
+    """Where the stored events are not those the tree was made of."""
+
+
+class LogEvidence:
+    """Of a node's log, beside its writer: each question is answered from one read transaction."""
+
+    failures: Final = (LogBroken, LogShorter)
+    """What `check` raises."""
+
+    def __init__(self, database: Database, tail: Path) -> None:
+        self._database = database
+        self._tail = tail
+
+    def tree(self, tenant: TenantId) -> Tree:
+        """The tenant's tree, computed again from the stored bytes."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT number, position, frontier FROM tenants WHERE tenant = ?", (tenant,)
+            ).fetchone()
+            return Tree(0, Frontier().root(), None) if row is None else _tree(connection, *row)
+
+    def check(self, progress: Progress = lambda done, of: None) -> LogEnd:
+        """The chain over the whole log, computed again, against what commits and the tail file say.
+
+        Raises one of `failures`.
+        """
+        with closing(self._database.open(read_only=True)) as connection:
+            connection.execute("BEGIN")
+            end = end_of_log(connection)
+            check_commits(connection, end.sequence, progress)
+        with closing(self._database.open(read_only=True)) as connection:
+            if end.sequence and self._tail.exists():
+                tail = TailFile(self._tail)
+                try:
+                    check_tail(connection, end, tail)
+                finally:
+                    tail.close()
+            elif end.sequence:
+                raise LogShorter("the tail file is missing: put it back, or restore the newest backup")
+        return end
+
+
+def check_commits(connection: sqlite3.Connection, last: int, progress: Progress) -> None:
+    """That the chain of hashes is the one that follows from the events, without a gap. Raises LogBroken."""
+    events = connection.execute("SELECT sequence, stored FROM events ORDER BY sequence")
+    chain, done = bytes(32), 0
+    for first, count, kept in connection.execute("SELECT first, count, chain FROM commits ORDER BY first"):
+        leaves = list(_leaves(events, first, count))
+        chain = hashlib.sha256(b"".join((chain, *leaves))).digest()
+        if first != done + 1 or len(leaves) != count or chain != kept:
+            raise LogBroken(f"the events after the {done}th are not those that were committed")
+        if (done + count) // _EVERY > done // _EVERY:
+            progress(done + count, last)
+        done += count
+
+
+def check_trees(connection: sqlite3.Connection) -> None:
+    """That each tenant's positions are dense, and its tree follows from its events. Raises LogBroken."""
+    for number, position, frontier in connection.execute("SELECT number, position, frontier FROM tenants").fetchall():
+        tree = _tree(connection, number, position, frontier)
+        if tree.problem is not None:
+            raise LogBroken(tree.problem)
+
+
+def _tree(connection: sqlite3.Connection, number: int, position: int, frontier: bytes) -> Tree:
+    tree = Frontier()
+    rows = connection.execute(
+        "SELECT position, stored FROM events WHERE tenant = ? AND position <= ? ORDER BY position", (number, position)
+    )
+    for place, stored in rows:
+        if place != tree.size + 1:
+            return Tree(tree.size, tree.root(), f"position {tree.size + 1} is missing")
+        tree.append(leaf_hash(stored))
+    if (tree.size, tree.pack()) != (position, frontier):
+        return Tree(tree.size, tree.root(), "the stored events are not those that the tree was made of")
+    return Tree(tree.size, tree.root(), None)
+
+
+def _leaves(events: sqlite3.Cursor, first: int, count: int) -> Iterator[bytes]:
+    """Of the next `count` events, as long as they are the ones expected."""
+    for place in range(first, first + count):
+        sequence, stored = events.fetchone() or (None, b"")
+        if sequence != place:
+            return
+        yield leaf_hash(stored)

@@ -1,0 +1,137 @@
+"""Evidence over REST: that histories and views are what they must be, and views that are built anew."""
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+from api.acting import Reading, resident
+from api.bodies import Answer, router
+from api.http import problems
+from api.node import MayManageNode, MaySeeNode
+from api.permitted import may_read
+from domain.ids import TenantId
+from replay.verify import CopiedRows, Kept, Verified, verify_kept
+
+MayVerify = Annotated[Reading, may_read("replay:read")]
+
+routes = router("replay")
+
+
+class HistoryVerified(Answer):
+    """`root` is the RFC 6962 root over the stored bytes of the history up to `size`, computed now."""
+
+    size: int
+    root: str
+    holds: bool
+    problem: str | None
+
+
+class Difference(Answer):
+    """`key` is null where it is about the view as a whole."""
+
+    view: str
+    key: str | None
+    what: str
+
+
+class PlaceVerified(Answer):
+    """`hashes` are those of each view as the history folds to it, which the kept rows must have too."""
+
+    place: Literal["stored", "resident"]
+    position: int
+    hashes: dict[str, str]
+    differences: list[Difference]
+
+
+class TenantVerified(Answer):
+    tenant: str
+    position: int
+    holds: bool
+    history: HistoryVerified
+    places: list[PlaceVerified]
+
+
+@routes.post("/tenants/{tenant}/verify")
+async def verify_tenant(reading: MayVerify) -> TenantVerified:
+    """Fold the history again and compare stored and resident rows with it; compute the tree of its bytes again."""
+    node, tenant = reading.node, reading.tenant
+    await node.views.reach(tenant, node.feed.head(tenant))
+    in_memory = resident(node, tenant)
+    copied = CopiedRows(in_memory.rows, in_memory.position)
+    found = await asyncio.to_thread(_verified, node, tenant, copied)
+    tree = await asyncio.to_thread(node.evidence.tree, tenant)
+    history = HistoryVerified(size=tree.size, root=tree.root.hex(), holds=tree.problem is None, problem=tree.problem)
+    return TenantVerified(
+        tenant=tenant,
+        position=reading.at.position,
+        holds=history.holds and not any(each.differences for each in found),
+        history=history,
+        places=[_place_body(each) for each in found],
+    )
+
+
+def _verified(node: Any, tenant: TenantId, copied: Kept) -> list[Verified]:
+    place = node.stored.place
+    with place.of(tenant) as kept:
+        stored = [] if kept is None else [verify_kept(node.history, tenant, place.name, kept)]
+    return [*stored, verify_kept(node.history, tenant, "resident", copied)]
+
+
+def _place_body(verified: Verified) -> PlaceVerified:
+    return PlaceVerified.model_validate(
+        {
+            "place": verified.place,
+            "position": verified.position,
+            "hashes": {view: hash.hex() for view, hash in verified.hashes.items()},
+            "differences": [Difference(view=each.view, key=each.key, what=each.what) for each in verified.differences],
+        }
+    )
+
+
+class LogVerified(Answer):
+    """`chain` hashes all events up to `sequence`; `problem` says what is not as it was committed."""
+
+    holds: bool
+    sequence: int
+    chain: str | None
+    problem: str | None
+
+
+@routes.post("/node/verify")
+async def verify_log(caller: MayManageNode) -> LogVerified:
+    """Compute the chain over the whole log again, and compare it with the commits and the tail file."""
+    try:
+        end = await asyncio.to_thread(caller.node.evidence.check)
+    except caller.node.evidence.failures as problem:
+        return LogVerified(holds=False, sequence=caller.node.sequencer.sequence, chain=None, problem=str(problem))
+    return LogVerified(holds=True, sequence=end.sequence, chain=end.chain.hex(), problem=None)
+
+
+class Rebuild(Answer):
+    """`step` is applied (events) or compared (tenants): `done` of `total`."""
+
+    state: Literal["running", "done", "failed"]
+    step: str
+    done: int
+    total: int
+    problem: str | None
+
+
+def _rebuild_body(progress: Any) -> Rebuild:
+    return Rebuild(
+        state=progress.state, step=progress.step, done=progress.done, total=progress.total, problem=progress.problem
+    )
+
+
+@routes.post("/node/rebuild", status_code=202)
+async def rebuild_views(caller: MayManageNode) -> Rebuild:
+    """Begin to build the stored views anew beside the live ones; they are swapped once they equal the history."""
+    return _rebuild_body(caller.node.stored.begin_rebuild())
+
+
+@routes.get("/node/rebuild")
+async def read_rebuild(reading: MaySeeNode) -> Rebuild:
+    """How far the last rebuild is."""
+    progress = reading.node.stored.rebuilding
+    if progress is None:
+        raise problems.not_found("no rebuild was begun since the node started: POST to begin one")
+    return _rebuild_body(progress)

@@ -1,0 +1,89 @@
+"""A small organisation made over REST, with one of everything, for tests that need ids to name."""
+
+from typing import Any, NamedTuple
+
+from tests.node import NodeProcess
+
+
+class Organisation(NamedTuple):
+    """`ids` by the names that path parameters have; `key` may do everything in the tenant."""
+
+    ids: dict[str, str]
+    key: str
+    bodies: dict[str, Any]
+
+
+PERMISSIONS = [
+    "tenants:read",
+    "tenants:settings",
+    "users:read",
+    "users:manage",
+    "users:erase",
+    "groups:read",
+    "groups:manage",
+    "directories:read",
+    "directories:manage",
+    "roles:read",
+    "roles:manage",
+    "roles:assign",
+    "keys:read",
+    "keys:manage",
+    "flags:read",
+    "flags:manage",
+    "flags:evaluate",
+    "audit:read",
+    "replay:read",
+]
+
+
+def organisation(node: NodeProcess, name: str) -> Organisation:
+    """A tenant with a user in a group, a directory, a role, a key, a flag and a setting."""
+    with node.client() as operator:
+
+        def make(path: str, body: dict[str, Any]) -> Any:
+            answer = operator.post(path, json=body)
+            assert answer.status_code in (200, 201), answer.text
+            return answer.json()
+
+        tenant = make("/v1/tenants", {"name": name})["id"]
+        base = f"/v1/tenants/{tenant}"
+        user = make(f"{base}/users", {"user_name": "someone", "display_name": "Someone"})["id"]
+        group = make(f"{base}/groups", {"display_name": "Some"})["id"]
+        operator.put(f"{base}/groups/{group}/members/{user}").raise_for_status()
+        directory = make(f"{base}/directories", {"name": "Feed"})
+        role = make(f"{base}/roles", {"name": "reader", "permissions": ["users:read"]})["id"]
+        operator.put(f"{base}/roles/{role}/assignments/{user}", json={}).raise_for_status()
+        issued = make(f"{base}/keys", {"permissions": PERMISSIONS})
+        flag = make(f"{base}/flags", {"key": "shiny"})["id"]
+        operator.put(f"{base}/settings/color", json={"value": "blue"}).raise_for_status()
+    return Organisation(
+        ids={
+            "tenant": tenant,
+            "user": user,
+            "group": group,
+            "directory": directory["id"],
+            "token": directory["token_id"],
+            "role": role,
+            "subject": user,
+            "key": issued["id"],
+            "flag": flag,
+            "setting": "color",
+        },
+        key=issued["key"],
+        bodies={
+            "change_user": {"display_name": "Other"},
+            "provision_user": {"user_name": "new"},
+            "create_group": {"display_name": "New"},
+            "rename_group": {"display_name": "Other"},
+            "create_directory": {"name": "New"},
+            "rename_directory": {"name": "Other"},
+            "define_role": {"name": "new", "permissions": []},
+            "change_role": {"permissions": []},
+            "issue_key": {"permissions": ["users:read"]},
+            "define_flag": {"key": "new"},
+            "change_flag_default": {"default_variant": "on"},
+            "target_flag": {"variant": "on"},
+            "change_setting": {"value": "red"},
+            "rename_tenant": {"name": "Other"},
+        },
+    )

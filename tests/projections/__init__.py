@@ -1,0 +1,1 @@
+"""Given these events, these are the rows."""

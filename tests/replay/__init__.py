@@ -1,0 +1,1 @@
+"""Going back: the same questions to what was, and what made it so."""
