@@ -65,7 +65,7 @@ class LocalLedger:
             then=lambda known: command.then(known.inner),
             begin=partial(_Alive, decider, by.tenant),
             decide=partial(self._decide, decider, command, name, by),
-            meta=_meta(by, name),
+            meta=meta_of(by, name),
             expects=tuple(expects),
             holds=by.authority.holds,
             idempotency=by.idempotency,
@@ -79,7 +79,7 @@ class LocalLedger:
         def decide(_: Any) -> list[Event]:
             return self._refused(name, by, reason, "NotPermitted")
 
-        meta = _meta(by, name)
+        meta = meta_of(by, name)
         await self._sequencer.execute(
             Work(by.tenant, Boundary(), lambda _: Boundary(), Known, decide, meta, idempotency=by.idempotency)
         )
@@ -92,7 +92,7 @@ class LocalLedger:
             counted = self._refusals.pop(key)
             if counted.count > RECORDED_SINGLY:
                 summary = _summary(key[2], key[3], counted)
-                meta = _meta(msgspec.structs.replace(counted.by, idempotency=None), key[2])
+                meta = meta_of(msgspec.structs.replace(counted.by, idempotency=None), key[2])
                 nothing = Boundary()
                 await self._sequencer.execute(
                     Work(counted.by.tenant, nothing, lambda _: nothing, Known, partial(_just, summary), meta)
@@ -165,7 +165,7 @@ class _Alive(Known):
             raise Refused("the tenant is suspended; resume it first")
 
 
-def _meta(by: Caller, command: str) -> Meta:
+def meta_of(by: Caller, command: str) -> Meta:
     command_id = new_id("cmd")
     tags = [f"actor:{by.actor.id}", f"command:{command_id}", f"correlation:{by.correlation_id}"]
     tags += (f"actor:{each.partition(':')[2]}" for each in by.on_behalf_of)

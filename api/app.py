@@ -42,7 +42,7 @@ ROUTERS = (
     evidence.routes,
     node.routes,
     operations.routes,
-    scim.routes,
+    *scim.ROUTERS,
 )
 
 

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 
 from api.acting import Reading, resident
 from api.bodies import Answer, router
+from api.checking import compare
 from api.http import problems
 from api.node import MayManageNode, MaySeeNode
 from api.permitted import may_read
-from domain.ids import TenantId
-from replay.verify import CopiedRows, Kept, Verified, verify_kept
+from replay.verify import CopiedRows, Verified
 
 MayVerify = Annotated[Reading, may_read("replay:read")]
 
@@ -57,7 +57,7 @@ async def verify_tenant(reading: MayVerify) -> TenantVerified:
     await node.views.reach(tenant, node.feed.head(tenant))
     in_memory = resident(node, tenant)
     copied = CopiedRows(in_memory.rows, in_memory.position)
-    found = await asyncio.to_thread(_verified, node, tenant, copied)
+    found = await asyncio.to_thread(compare, node, tenant, copied)
     tree = await asyncio.to_thread(node.evidence.tree, tenant)
     history = HistoryVerified(size=tree.size, root=tree.root.hex(), holds=tree.problem is None, problem=tree.problem)
     return TenantVerified(
@@ -67,13 +67,6 @@ async def verify_tenant(reading: MayVerify) -> TenantVerified:
         history=history,
         places=[_place_body(each) for each in found],
     )
-
-
-def _verified(node: Any, tenant: TenantId, copied: Kept) -> list[Verified]:
-    place = node.stored.place
-    with place.of(tenant) as kept:
-        stored = [] if kept is None else [verify_kept(node.history, tenant, place.name, kept)]
-    return [*stored, verify_kept(node.history, tenant, "resident", copied)]
 
 
 def _place_body(verified: Verified) -> PlaceVerified:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from api.checking import Checking
 from api.operator_key import system
 from api.tenant_names import settle_names
 from domain.access.owners import RoleAssigned
@@ -31,12 +32,14 @@ class Upkeep:
         self._node = node
         self._expiring: list[tuple[int, TenantId, str, str]] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._checking = Checking(node, node.metrics)
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
         for every, task in ((5.0, self._settle), (1.0, self._expire), (10.0, self._summarise)):
             self._tasks.append(loop.create_task(self._repeat(every, task)))
         self._tasks.append(loop.create_task(self._find_expiring()))
+        self._tasks.append(loop.create_task(self._checking.run()))
 
     async def stop(self) -> None:
         for task in self._tasks:

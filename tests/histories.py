@@ -23,7 +23,14 @@ _KINDS: Final[dict[Any, str]] = {
     ids.OperatorId: "opr",
     ids.Handle: "hdl",
 }
-_CODES: Final = ("a", "b", 'a "quoted", \\escaped {set}', "Größe ✓", "NULL", "")
+_CODES: Final = (
+    "a",
+    "b",
+    'a "quoted", \\escaped {set}',
+    "Größe ✓",
+    "NULL",
+    " ",
+)  # never empty: rows are paged from after ""
 _SEALED: Final = tuple(Sealed(f"dek_{each}", bytes(12), bytes(each), b"eq%d" % each) for each in (1, 2, 3_000))
 
 

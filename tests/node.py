@@ -54,14 +54,20 @@ class NodeProcess:
         """As the machine would: no goodbye."""
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        self._over()
+
+    def _over(self) -> int:
+        code = self.process.wait(PATIENCE)
+        if self.process.stdout:
+            self.process.stdout.close()
+        return code
 
     def stop(self) -> int:
         """Gracefully; returns the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(PATIENCE)
+            return self._over()
         except subprocess.TimeoutExpired:
             self.kill()
             raise

@@ -46,7 +46,7 @@ class PostgresViews:
             try:
                 self._progress.advance({tenant: await self.head(tenant)})
             except ViewUnavailable as problem:
-                if left <= 0 or not isinstance(problem, NotMadeYet) and began + GRACE < loop.time():
+                if left <= 0 or (not isinstance(problem, NotMadeYet) and began + GRACE < loop.time()):
                     raise
             if left <= 0 and not self._progress.has_reached(tenant, position):
                 raise ViewBehind

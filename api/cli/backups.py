@@ -3,6 +3,7 @@
 import asyncio
 import tarfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
 
@@ -12,7 +13,6 @@ import typer
 from adapters.embedded.backup import LOG, MANIFEST, BackupBroken, Manifest, back_up, read_manifest
 from adapters.embedded.backup import restore as restore_log
 from adapters.embedded.erasures import Erasure, erasures_in, erasures_listed
-from api.bodies import time_text_if
 from api.cli.door import DEFAULT, Data, Json, Key, Url, running_node, understood
 from api.cli.erasing import erase_again
 from api.cli.printing import Advance, Failed, answer, progress, say
@@ -50,10 +50,14 @@ def _told(where: Path, manifest: Manifest) -> dict[str, object]:
         "folder": str(where),
         "events": manifest.sequence,
         "tenants": manifest.tenants,
-        "as_of": time_text_if(manifest.instant or None),
+        "as_of": _time(manifest.instant),
         "chain": manifest.chain,
         "bytes": manifest.size,
     }
+
+
+def _time(instant: int) -> str:
+    return datetime.fromtimestamp(instant / 1_000_000, UTC).isoformat(timespec="seconds") if instant else "–"
 
 
 def _fetch(into: Path, url: str, key: str | None, data: Path | None) -> None:
@@ -127,7 +131,7 @@ def restore(
         again = asyncio.run(_open(folder, erased, advance))
     if not erasures_from:
         say(
-            f"Nobody who was erased after {time_text_if(manifest.instant or None)} is erased here: "
+            f"Nobody who was erased after {_time(manifest.instant)} is erased here: "
             "restore again with --erasures-from, or erase them again, before anybody reads."
         )
     answer({**_told(folder.path, manifest), "erased_again": again}, json=json)

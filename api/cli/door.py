@@ -8,12 +8,10 @@ from typing import Annotated, Any
 import httpx
 import typer
 
-from api.app import application
 from api.cli.printing import Failed
 from api.configuration import from_environment
 from api.data_folder import DataFolder
 from api.http import structured_log
-from api.wiring import Node
 
 Url = Annotated[str | None, typer.Option("--url", envvar="MUNIMENT_URL", help="Where the node answers.")]
 Key = Annotated[
@@ -116,6 +114,9 @@ async def any_node(url: str | None, key: str | None, data: Path | None) -> Async
         return
     if not folder.ledger.exists():
         raise Failed(f"{folder.path} is no node's data folder: name one with --data, or a node with --url")
+    from api.app import application  # takes a second, which commands on a running node don't need
+    from api.wiring import Node
+
     structured_log.configure(level="error")
     node = Node(from_environment(data=folder.path, accept_clock=True))
     await node.start()

@@ -11,7 +11,6 @@ from fastapi import FastAPI, Request, Response
 from adapters.scim import discovery
 from adapters.scim.errors import ScimError, error_body
 from adapters.scim.queries import read_query
-from api.http.json_body import JsonRouter
 from api.http.problems import Problem
 from api.protocols import scim_groups, scim_users
 from api.protocols.scim_documents import (
@@ -22,6 +21,7 @@ from api.protocols.scim_documents import (
     ScimResponse,
     SearchBody,
     documented,
+    scim_router,
 )
 from api.protocols.scim_groups import GroupShelf, MayReadGroups
 from api.protocols.scim_lists import listed
@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     from api.wiring import Node
 
 PREFIX = "/scim/"
-routes = JsonRouter(prefix="/scim/v2/{directory}", tags=["scim"])
-routes.include_router(scim_users.routes)
-routes.include_router(scim_groups.routes)
+routes = scim_router()
+ROUTERS = (scim_users.routes, scim_groups.routes, routes)
 
 Document = Callable[[], dict[str, Any]]
 

@@ -9,8 +9,9 @@ from fastapi.security import HTTPBearer
 
 from adapters.scim.errors import ScimError
 from adapters.scim.leniency import Tolerance
+from adapters.scim.projection import Projection
 from adapters.scim.queries import Query, read_query
-from adapters.scim.schema import ResourceType
+from adapters.scim.schema import USER, ResourceType
 from api.acting import Acting, Reading
 from api.bodies import time_text
 from api.http import problems
@@ -62,6 +63,10 @@ class FromDirectory(Acting):
     def memory(self) -> ScimMemory:
         memory: ScimMemory = self._request.app.state.scim
         return memory
+
+    def projection(self, kind: ResourceType) -> Projection:
+        """What the answer shows of a resource. Raises ScimError."""
+        return Projection(kind, self.query.attributes, self.query.excluded)
 
     def location(self, kind: ResourceType, id: str) -> str:
         return f"{self.base}{kind.endpoint}/{id}"
@@ -166,4 +171,6 @@ async def _let_in(
     credential = credential_of(node, request)
     if credential.directory is None or credential.directory != directory:
         raise problems.not_found(_MISSING)
-    return await admit(kind, node, request, response, credential, credential.tenant, permission, idempotency_key)
+    caller = await admit(kind, node, request, response, credential, credential.tenant, permission, idempotency_key)
+    caller.projection(USER)  # What can't be answered must not be done.
+    return caller

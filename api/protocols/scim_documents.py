@@ -8,10 +8,17 @@ from fastapi import Body, Path
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from api.http.json_body import JsonRouter
+
 MEDIA_TYPE: Final = "application/scim+json"
 
 DirectoryInScim = Annotated[str, Path(max_length=100, examples=["dir_0195c2d4a1b00123456789abcdef0123"])]
 IdInScim = Annotated[str, Path(max_length=100, description="The `id` that the resource was answered with.")]
+
+
+def scim_router() -> JsonRouter:
+    """A router of the face: each has the whole address, which logs and events tell."""
+    return JsonRouter(prefix="/scim/v2/{directory}", tags=["scim"])
 
 
 class ScimResponse(JSONResponse):

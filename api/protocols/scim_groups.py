@@ -18,7 +18,6 @@ from adapters.scim.queries import read_query
 from adapters.scim.resources import read_resource
 from adapters.scim.schema import GROUP, USER, ResourceType
 from api.http import problems
-from api.http.json_body import JsonRouter
 from api.protocols.scim_callers import FromDirectory, Inquiring, Provisioning, may_inquire, may_provision
 from api.protocols.scim_documents import (
     CHANGING,
@@ -32,6 +31,7 @@ from api.protocols.scim_documents import (
     ScimResource,
     SearchBody,
     documented,
+    scim_router,
 )
 from api.protocols.scim_lists import Shelf, listed, shown
 from api.protocols.scim_memberships import CHANGES_OF_GROUP, home_of, is_member, last_change
@@ -47,7 +47,7 @@ from projections.directory import GROUPS, MEMBERS, GroupRow
 MayReadGroups = Annotated[Inquiring, may_inquire("groups:read")]
 MayManageGroups = Annotated[Provisioning, may_provision("groups:manage")]
 
-routes = JsonRouter()
+routes = scim_router()
 
 
 @routes.post("/Groups", **documented(ScimResource, status=201, takes_body=True, changes=True), openapi_extra=SHOWING)
@@ -85,7 +85,7 @@ async def read_group(id: IdInScim, caller: MayReadGroups) -> Response:
         raise _no_group()
     resource = shelf.resource(found)
     await shelf.derive(resource, found.row, "meta")
-    return caller.answer_resource(await shown(shelf, found.row, resource, caller.query), resource["meta"])
+    return caller.answer_resource(await shown(shelf, found.row, resource, caller.projection(GROUP)), resource["meta"])
 
 
 @routes.put("/Groups/{id}", **documented(ScimResource, takes_body=True, changes=True), openapi_extra=CHANGING)
@@ -195,7 +195,7 @@ async def _answered(
     await shelf.derive(resource, row, "meta")
     if members is not None:
         resource["members"] = _shown_members(caller, members)
-    return caller.answer_resource(await shown(shelf, row, resource, caller.query), resource["meta"], status)
+    return caller.answer_resource(await shown(shelf, row, resource, caller.projection(GROUP)), resource["meta"], status)
 
 
 def _shown_members(caller: FromDirectory, members: Iterable[str]) -> list[dict[str, str]]:

@@ -123,6 +123,7 @@ class Found(NamedTuple):
 
 async def listed(shelves: Sequence[Shelf[Any]], query: Query) -> Resource:
     """The ListResponse. Raises ScimError."""
+    projections = {shelf.kind.name: Projection(shelf.kind, query.attributes, query.excluded) for shelf in shelves}
     count = USUAL_PAGE if query.count is None else min(query.count, MAX_RESULTS)
     if len(shelves) == 1 and query.filter is None and query.sort_by is None:
         (shelf,) = shelves
@@ -133,12 +134,12 @@ async def listed(shelves: Sequence[Shelf[Any]], query: Query) -> Resource:
         every = await _matching(shelves, query)
         total = len(every)
         page = every[query.start_index - 1 :][:count]
-    return list_response([await shown(*found, query) for found in page], total, query.start_index)
+    resources = [await shown(*found, projections[found.shelf.kind.name]) for found in page]
+    return list_response(resources, total, query.start_index)
 
 
-async def shown(shelf: Shelf[Any], row: Any, resource: Resource, query: Query) -> Resource:
-    """What the query shows of a resource, with what is derived."""
-    projection = Projection(shelf.kind, query.attributes, query.excluded)
+async def shown(shelf: Shelf[Any], row: Any, resource: Resource, projection: Projection) -> Resource:
+    """What is to be seen of a resource, with what is derived."""
     for name in shelf.derived:
         if name not in resource and projection.returns(name):
             await shelf.derive(resource, row, name)

@@ -13,7 +13,6 @@ from adapters.scim.queries import read_query
 from adapters.scim.resources import read_resource
 from adapters.scim.schema import USER, ResourceType
 from api.http import problems
-from api.http.json_body import JsonRouter
 from api.protocols.scim_callers import FromDirectory, Inquiring, Provisioning, may_inquire, may_provision
 from api.protocols.scim_documents import (
     CHANGING,
@@ -27,6 +26,7 @@ from api.protocols.scim_documents import (
     SearchBody,
     UserBody,
     documented,
+    scim_router,
 )
 from api.protocols.scim_lists import Shelf, listed, shown
 from api.protocols.scim_memberships import Memberships, home_of
@@ -53,7 +53,7 @@ MayReadUsers = Annotated[Inquiring, may_inquire("users:read")]
 MayManageUsers = Annotated[Provisioning, may_provision("users:manage")]
 MOST_TRIES: Final = 10
 
-routes = JsonRouter()
+routes = scim_router()
 
 
 @routes.post("/Users", **documented(ScimResource, status=201, takes_body=True, changes=True), openapi_extra=SHOWING)
@@ -161,7 +161,7 @@ def _own(caller: Provisioning, id: str) -> Versioned[UserRow]:
 
 async def _answered(caller: FromDirectory, found: Versioned[UserRow], at: Moment, status: int = 200) -> Response:
     resource = user_resource(caller, found)
-    shown_part = await shown(UserShelf(caller, at), found.row, resource, caller.query)
+    shown_part = await shown(UserShelf(caller, at), found.row, resource, caller.projection(USER))
     return caller.answer_resource(shown_part, resource["meta"], status)
 
 

@@ -1,6 +1,6 @@
 """A user: a person known to a tenant, with a name that is unique there."""
 
-from typing import assert_never
+from typing import Final, assert_never
 
 import msgspec
 
@@ -20,6 +20,9 @@ from domain.directory.unique import Unique as Unique
 from domain.directory.unique import UniqueValues
 from domain.event import Event, Instant, Recorded, Sealed
 from domain.ids import DirectoryId, Handle, UserId
+
+MOST_HANDLES: Final = 6
+"""As many as one SubjectErased names: each is a tag, and who caused the event needs tags too."""
 
 
 class UserProfileChanged(Event):
@@ -351,7 +354,7 @@ def _deleted(user: UserId, known: KnownUser) -> list[Event]:
 def _erased(user: UserId, known: KnownUser) -> list[Event]:
     events = _deleted(user, known) if known.lives.user_exists(user) else []
     mine = known.handles_to_erase(user)
-    chunks = [mine[start : start + 8] for start in range(0, len(mine), 8)] or [[]]
+    chunks = [mine[start : start + MOST_HANDLES] for start in range(0, len(mine), MOST_HANDLES)] or [[]]
     return [*events, *(SubjectErased(user, tuple(chunk)) for chunk in chunks)]
 
 

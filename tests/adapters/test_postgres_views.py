@@ -8,12 +8,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
 from adapters.postgres.applying import Diverged, Superseded
+from adapters.postgres.questions import Statements
 from adapters.postgres.reading import PostgresViews
 from domain.directory.groups import MemberAdded
 from domain.directory.life import GroupDeleted, UserDeleted
@@ -30,7 +31,12 @@ from tests.histories import events_that, placed
 
 _tenants = itertools.count(1)
 HISTORIES = st.lists(events_that(EVERY_VIEW), min_size=1, max_size=30)
-QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(
+    max_examples=25,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 
 def new_tenant() -> TenantId:
@@ -309,19 +315,10 @@ def test_every_table_that_names_a_tenant_has_its_wall(shared_database: str, stor
     assert len(walled) == 2 * len(EVERY_VIEW) + 3
 
 
-async def test_reading_with_autocommit_is_refused(
-    views: PostgresViews, stored: StoredGeneration, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connect = psycopg.AsyncConnection.connect
-
-    async def connect_with_autocommit(*arguments: Any, **settings: Any) -> psycopg.AsyncConnection[Any]:
-        connection = await connect(*arguments, **settings)
-        await connection.set_autocommit(True)
-        return connection
-
-    monkeypatch.setattr(psycopg.AsyncConnection, "connect", connect_with_autocommit)
-    with pytest.raises(RuntimeError, match="autocommit"):
-        await views.page(USERS, new_tenant(), at(0))
+async def test_reading_with_autocommit_is_refused(shared_database: str, stored: StoredGeneration) -> None:
+    async with await psycopg.AsyncConnection.connect(shared_database, autocommit=True) as connection:
+        with pytest.raises(RuntimeError, match="autocommit"):
+            await Statements(stored.number).ask(connection, new_tenant(), None, ())
 
 
 def test_a_plain_owner_projects_behind_the_same_walls(postgres_server: str, empty_database: str) -> None:

@@ -77,10 +77,5 @@ def test_ones_own_tenant_with_another_tenants_ids_finds_nothing(
 
 
 def test_every_id_of_every_route_was_filled(node: NodeProcess, mine: Organisation) -> None:
-    missing = {
-        name
-        for _, path, _ in operations(node)
-        for name in re.findall(r"{(\w+)}", path)
-        if name not in mine.ids
-    }
+    missing = {name for _, path, _ in operations(node) for name in re.findall(r"{(\w+)}", path) if name not in mine.ids}
     assert not missing

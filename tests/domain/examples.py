@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from domain.capabilities import EVENTS
+from domain.directory.users import MOST_HANDLES
 from domain.event import Code, Event, Instant, Sealed, annotations_of, types_within
 from domain.ids import (
     CredentialId,
@@ -17,9 +18,6 @@ from domain.ids import (
     UserId,
     id_from,
 )
-
-MOST_HANDLES: Final = 8
-"""As many as one SubjectErased names."""
 
 PREFIXES: Final = {
     TenantId: "ten",

@@ -1,4 +1,4 @@
-"""Given what happened, when somebody asks, then this happens: decided from what the boundary names, and nothing else."""
+"""Given what happened, when somebody asks, then this happens: decided from what the boundary names and no more."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What a tenant is, told naively with dictionaries that are looked through from end to end: the oracle of random histories.
+"""What a tenant is, told naively with dictionaries looked through from end to end: the oracle of random histories.
 
 It knows the whole state at once, where the domain knows only what a boundary names.
 """
@@ -241,7 +241,7 @@ class Model:
 
     def RotateApiKey(self, command: RotateApiKey, _: int) -> None:
         key = self.keys.get(command.credential)
-        if key is None or key["revoked"] or key["holder"].startswith("usr") and key["holder"] not in self.living():
+        if key is None or key["revoked"] or (key["holder"].startswith("usr") and key["holder"] not in self.living()):
             raise Missing("key")
         key["hash"] = command.secret_hash
 

@@ -25,10 +25,10 @@ from tests.domain.world import running
 every_event = pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
 every_command = pytest.mark.parametrize("command", DECIDERS, ids=lambda command: command.__name__)
 
-OF_THE_COMMAND = {"actor", "command", "used", "address"}
+OF_THE_COMMAND = {"actor", "command", "correlation", "used", "address"}
 """Tags that say who caused an event, not what it is about."""
-MOST_OF_THE_COMMAND = 4 + 3
-"""One each, and three in a chain of delegation."""
+MOST_OF_THE_COMMAND = 5 + 4
+"""One each, and four in a chain of delegation."""
 ENDINGS = {"MemberRemoved", "RoleWithdrawn", "AssignmentExpired"}
 """Events that name a person and end what another event began."""
 
@@ -134,7 +134,7 @@ async def test_the_commands_own_tags_are_of_their_own_kinds() -> None:
             Authority(command.permission, "dec_test"),
             "test",
             credential=key,
-            on_behalf_of=("user:usr_one", "user:usr_two", "user:usr_three"),
+            on_behalf_of=("user:usr_one", "user:usr_two", "user:usr_three", "user:usr_four"),
             address="a" * 24,
         )
         await world.ledger.execute(command("opr_nibbler", key, b"hash"), caller)
@@ -190,7 +190,7 @@ def test_a_command_that_gives_something_asks_whether_the_person_is_there() -> No
     for command in DECIDERS:
         hints = annotations_of(command)  # type: ignore[arg-type]
         for name in command.__struct_fields__:
-            if UserId not in types_within(hints[name]) or hints[name] is UserId and name == "user":
+            if UserId not in types_within(hints[name]) or (hints[name] is UserId and name == "user"):
                 continue
             boundary = filled(command, hints).boundary()
             person = value(name, UserId, command.__struct_fields__.index(name) + 1)

@@ -155,6 +155,10 @@ def test_the_same_again_changes_nothing() -> None:
     command = ReviseGroup(CREW, NAME, known_as(CREW, "c1"), members=(LEELA, FRY))
     given(*FULL).when(command).then_nothing()
     given(*FULL).when(ReviseGroup(CREW)).then_nothing()
+    given(*FULL, GroupRenamed(CREW, OTHER)).when(ReviseGroup(CREW, OTHER)).then_nothing()
+    left = (*FULL, MemberRemoved(CREW, FRY))
+    given(*left).when(ReviseGroup(CREW, remove=(FRY,))).then_nothing()
+    given(*left).when(ReviseGroup(CREW, add=(FRY,))).then(MemberAdded(CREW, FRY))
     given(*FULL).when(ReviseGroup(CREW, add=(FRY,), remove=(BENDER,))).then_nothing()
 
 
@@ -181,6 +185,8 @@ def test_an_external_id_is_taken_away() -> None:
 def test_one_part_that_is_refused_refuses_all() -> None:
     command = ReviseGroup(CREW, OTHER, known_as(CREW, "x1"), add=(BENDER,))
     given(*THERE, created(OFFICE, "x1")).when(command).then_refused("another group has this external id", Taken)
+    history = (*THERE, created(OFFICE), now_known_as(OFFICE, "x1", None))
+    given(*history).when(command).then_refused("another group has this external id", Taken)
 
 
 def test_what_another_group_was_called_before_is_not_taken_for_ones_own() -> None:

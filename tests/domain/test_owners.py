@@ -78,11 +78,27 @@ def test_who_is_no_owner_may_always_leave(command: Command, effect: list[Event])
     given(*owner(HUBERT), *owner(LEELA), RoleWithdrawn(OWNER, HUBERT)).when(command).then(*expected)
 
 
+@pytest.mark.parametrize(("command", "effect"), EFFECTS, ids=[type(command).__name__ for command, _ in EFFECTS])
+def test_who_was_an_owner_once_may_leave_although_there_is_none(command: Command, effect: list[Event]) -> None:
+    history = (*owner(HUBERT, active=False), RoleWithdrawn(OWNER, HUBERT), UserReactivated(HUBERT))
+    expected = [] if isinstance(command, WithdrawRole) else effect
+    given(*history).when(command).then(*expected)
+
+
+@every_way_out
+def test_an_owner_who_came_back_is_the_last(command: Command) -> None:
+    history = (*owner(HUBERT, active=False), UserReactivated(HUBERT), *owner(LEELA, active=False))
+    given(*history).when(command).then_refused(LAST, Refused)
+
+
 def test_an_inactive_owner_may_leave_who_was_nobodys_last_hope() -> None:
-    history = owner(HUBERT, active=False)
+    history: tuple[Event, ...] = owner(HUBERT, active=False)
     given(*history).when(WithdrawRole(OWNER, HUBERT)).then(RoleWithdrawn(OWNER, HUBERT))
     given(*history).when(DeleteUser(HUBERT)).then(deleted(HUBERT))
     given(*history).when(DeactivateUser(HUBERT)).then_nothing()
+    history = (*owner(HUBERT), UserDeactivated(HUBERT))
+    given(*history).when(DeleteUser(HUBERT)).then(deleted(HUBERT))
+    given(*history).when(WithdrawRole(OWNER, HUBERT)).then(RoleWithdrawn(OWNER, HUBERT))
 
 
 def test_a_deleted_owner_gives_back_their_own_name_and_nobody_elses() -> None:

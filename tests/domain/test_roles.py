@@ -127,6 +127,12 @@ def test_a_role_is_withdrawn_once() -> None:
     given(*THERE).when(WithdrawRole(PILOT, FRY)).then_nothing()
 
 
+def test_a_role_is_withdrawn_from_a_group_while_there_is_one() -> None:
+    history = *THERE, RoleAssigned(PILOT, CREW)
+    given(*history).when(WithdrawRole(PILOT, CREW)).then(RoleWithdrawn(PILOT, CREW))
+    given(*history, GroupDeleted(CREW)).when(WithdrawRole(PILOT, CREW)).then_nothing()
+
+
 def test_what_has_ended_can_not_be_withdrawn() -> None:
     for ended in (
         (assigned_until(NOW),),

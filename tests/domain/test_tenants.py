@@ -174,6 +174,13 @@ def test_a_name_that_is_confirmed_stays_so() -> None:
     given(*history).when(CONFIRM).then_nothing()
 
 
+def test_a_name_is_released_once_and_then_nobodys() -> None:
+    released = reserved(PLANET_EXPRESS), confirmed(PLANET_EXPRESS), TenantNameReleased(PLANET_EXPRESS, HANDLE)
+    given(*released).when(RELEASE).then_nothing()
+    given(*released).when(CONFIRM).then_refused("reserve it first")
+    given(reserved(PLANET_EXPRESS)).when(RELEASE).then(TenantNameReleased(PLANET_EXPRESS, HANDLE))
+
+
 def test_only_the_holder_releases_a_name() -> None:
     given(reserved(MOMCORP)).when(RELEASE).then_nothing()
     given().when(RELEASE).then_nothing()

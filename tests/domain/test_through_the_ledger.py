@@ -1,4 +1,4 @@
-"""Rules that only the whole ledger can keep: a tenant's being alive, whose tags are whose, and invariants under a crowd."""
+"""Rules that only the whole ledger can keep: a tenant's life, whose tags are whose, and invariants under a crowd."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -104,7 +104,7 @@ async def test_a_refusal_is_about_the_attempt_and_tagged_with_no_subject(world: 
     await world.ask(provision(FRY))
     await refused(world, provision(LEELA, "fry"), "another user has this user name", Taken)
     kinds = {tag.partition(":")[0] for tag in world.entries()[-1].meta.tags}
-    assert kinds == {"actor", "command", "attempt"}
+    assert kinds == {"actor", "command", "correlation", "attempt"}
 
 
 async def test_asking_a_tenant_that_was_never_created_begins_no_history(world: World) -> None:

@@ -7,6 +7,7 @@ from domain.command import Command, Missing, Refused, Taken
 from domain.directory.feeds import DirectoryRemoved
 from domain.directory.life import SubjectErased, UserDeactivated, UserProvisioned, UserReactivated
 from domain.directory.users import (
+    MOST_HANDLES,
     ChangeProfile,
     DeactivateUser,
     DeleteUser,
@@ -159,7 +160,23 @@ def test_a_name_can_be_spelt_another_way() -> None:
 
 def test_a_user_takes_no_name_that_another_has() -> None:
     command = RenameUser(FRY, named(FRY, "leela"))
-    given(THERE, provisioned(LEELA)).when(command).then_refused("another user has this user name", Taken)
+    history = THERE, provisioned(LEELA)
+    given(*history).when(command).then_refused("another user has this user name", Taken)
+    given(*history).when(ReviseUser(FRY, command.name)).then_refused("another user has this user name", Taken)
+    history = THERE, provisioned(LEELA, "captain"), renamed(LEELA, "leela", "captain")
+    given(*history).when(command).then_refused("another user has this user name", Taken)
+    given(*history).when(ReviseUser(FRY, command.name)).then_refused("another user has this user name", Taken)
+
+
+def test_nobody_is_renamed_to_what_an_erased_handle_stood_for() -> None:
+    erased = SubjectErased(LEELA, (handle("captain"), external("x1")))
+    history = THERE, provisioned(LEELA, "captain", "x1"), deleted(LEELA, "captain", "x1"), erased
+    for command in (
+        RenameUser(FRY, named(FRY, "captain")),
+        ReviseUser(FRY, named(FRY, "captain")),
+        ReviseUser(FRY, external_id=known_as(FRY, "x1")),
+    ):
+        given(*history).when(command).then_refused("has just been erased; send the command again", Refused)
 
 
 def test_taking_a_name_that_another_had_gives_back_ones_own() -> None:
@@ -202,6 +219,9 @@ def test_nothing_happens_to_who_is_inactive_or_active_already() -> None:
     came_inactive = provisioned(FRY, active=False)
     given(came_inactive).when(DeactivateUser(FRY)).then_nothing()
     given(came_inactive).when(ReactivateUser(FRY)).then(UserReactivated(FRY))
+    came_back = THERE, INACTIVE, UserReactivated(FRY)
+    given(*came_back).when(ReactivateUser(FRY)).then_nothing()
+    given(*came_back).when(ReviseUser(FRY, active=True)).then_nothing()
 
 
 # Everything at once
@@ -223,6 +243,9 @@ def test_the_same_again_changes_nothing() -> None:
     )
     given(THERE).when(same).then_nothing()
     given(THERE).when(ReviseUser(FRY)).then_nothing()
+    history = THERE, renamed(FRY, "lars", "fry"), now_known_as(FRY, "f2", "f1"), profile_changed(PROFILE), INACTIVE
+    same = ReviseUser(FRY, named(FRY, "lars"), PROFILE, known_as(FRY, "f2"), active=False)
+    given(*history).when(same).then_nothing()
 
 
 def test_an_external_id_is_given_changed_and_taken_away() -> None:
@@ -240,6 +263,8 @@ def test_one_part_that_is_refused_refuses_all() -> None:
     taken = ReviseUser(FRY, named(FRY, "leela"), PROFILE)
     given(*history).when(taken).then_refused("another user has this user name", Taken)
     taken = ReviseUser(FRY, named(FRY, "lars"), PROFILE, known_as(FRY, "x1"))
+    given(*history).when(taken).then_refused("another user has this external id", Taken)
+    history = THERE, provisioned(LEELA), now_known_as(LEELA, "x1", None)
     given(*history).when(taken).then_refused("another user has this external id", Taken)
 
 
@@ -292,6 +317,8 @@ def test_erasing_spares_the_handles_that_others_have_now() -> None:
     history = THERE, now_known_as(FRY, None, "f1"), provisioned(LEELA, external_id="f1")
     expected = SubjectErased(FRY, (handle("fry"),))
     given(*history).when(EraseUser(FRY)).then(deleted(FRY), expected)
+    history = THERE, now_known_as(FRY, None, "f1"), provisioned(LEELA), now_known_as(LEELA, "f1", None)
+    given(*history).when(EraseUser(FRY)).then(deleted(FRY), expected)
 
 
 def test_erasing_takes_the_handles_that_others_had_but_gave_back() -> None:
@@ -306,9 +333,7 @@ def test_many_handles_are_erased_by_many_events() -> None:
     handles = tuple(handle(name) for name in names)
     given(*history).when(EraseUser(FRY)).then(
         deleted(FRY, "fry19"),
-        SubjectErased(FRY, handles[:8]),
-        SubjectErased(FRY, handles[8:16]),
-        SubjectErased(FRY, handles[16:]),
+        *(SubjectErased(FRY, handles[start : start + MOST_HANDLES]) for start in range(0, 20, MOST_HANDLES)),
     )
 
 

@@ -33,7 +33,7 @@ plain_roles = st.sampled_from([RoleId("rol_0"), RoleId("rol_1")])
 roles = st.sampled_from([OWNER, RoleId("rol_0"), RoleId("rol_1")])
 keys = st.sampled_from([CredentialId("key_0"), CredentialId("key_1")])
 flags = st.sampled_from([FlagId("flg_0"), FlagId("flg_1")])
-texts = st.sampled_from(["ada", "bob", "cy"])
+texts = st.sampled_from(["ada", "bob", "cy", "dee"])
 codes = st.sampled_from([Code("a"), Code("b")])
 permissions = st.sampled_from([(), (Code("x:y"),)])
 ends = st.none() | st.integers(0, 5).map(lambda seconds: Instant(START + seconds * 1_000_000))
@@ -45,10 +45,15 @@ VARIANTS: Final = Code('{"a":true,"b":false}')
 FURNISHED: Final[tuple[Command, ...]] = (
     ProvisionUser(USERS[0], named(USERS[0], "ada")),
     ProvisionUser(USERS[1], named(USERS[1], "bob"), external_id=known_as(USERS[1], "ada")),
+    ProvisionUser(USERS[2], named(USERS[2], "cy"), external_id=known_as(USERS[2], "bob")),
     AssignRole(OWNER, USERS[0]),
+    AssignRole(OWNER, USERS[1]),
     CreateGroup(GroupId("grp_0"), sealed("grp_0", "ada"), members=(USERS[0],)),
+    CreateGroup(GroupId("grp_1"), sealed("grp_1", "ada"), members=(USERS[0], USERS[1])),
     DefineRole(RoleId("rol_0"), Code("a"), ()),
+    DefineRole(RoleId("rol_1"), Code("b"), ()),
     DefineFlag(FlagId("flg_0"), Code("a"), Code("boolean"), VARIANTS, Code("a"), Code("b")),
+    IssueApiKey(CredentialId("key_0"), USERS[1], b"one", ()),
 )
 """A tenant in which something can happen."""
 

@@ -8,7 +8,8 @@ from domain.event import Event, Meta, Sealed
 from domain.tree import Frontier, leaf_hash
 from schemas.registry import Schema, current, released
 from tests.domain.examples import EXAMPLES
-from tests.golden import EVENTS, IDS, golden_events, golden_ids, plain, write
+from tests import golden
+from tests.golden import golden_events, golden_ids, plain, write
 
 INSTANT: Final = 1_700_000_000_000_000
 META: Final = Meta(
@@ -44,17 +45,17 @@ def add_missing() -> list[str]:
     event_rows = [{**each._asdict(), "stored": each.stored.hex()} for each in events]
     for schema in released():
         if schema.id not in known:
-            id_rows.append(_id_of(schema))
+            id_rows.append(id_of(schema))
             added.append(f"{schema.event} revision {schema.revision}: id {schema.id}")
         if schema.id not in kept:
             event_rows.append(_event_of(schema, frontier))
             added.append(f"{schema.event} revision {schema.revision}: an event")
-    write(IDS, id_rows)
-    write(EVENTS, event_rows)
+    write(golden.IDS, id_rows)
+    write(golden.EVENTS, event_rows)
     return added
 
 
-def _id_of(schema: Schema) -> dict[str, object]:
+def id_of(schema: Schema) -> dict[str, object]:
     text = hashlib.sha256(schema.text.encode()).hexdigest()
     return {
         "id": schema.id,

@@ -104,7 +104,7 @@ def test_a_golden_event_fills_every_field_and_fits(kept: GoldenEvent) -> None:
 
 def test_ids_are_never_given_twice_or_changed() -> None:
     """The golden copy is what consumers have: a released schema keeps its number and every letter."""
-    now = [make._id_of(schema) for schema in released()]
+    now = [make.id_of(schema) for schema in released()]
     assert now == [kept._asdict() for kept in golden_ids()]
 
 
@@ -113,15 +113,14 @@ def test_only_what_is_missing_is_made(tmp_path: Path, monkeypatch: pytest.Monkey
         path = tmp_path / f"{name}.json"
         shutil.copy(getattr(golden, name), path)
         monkeypatch.setattr(golden, name, path)
-        monkeypatch.setattr(make, name, path)
-    before = make.IDS.read_text(), make.EVENTS.read_text()
+    before = golden.IDS.read_text(), golden.EVENTS.read_text()
     assert make.add_missing() == []
-    assert (make.IDS.read_text(), make.EVENTS.read_text()) == before
+    assert (golden.IDS.read_text(), golden.EVENTS.read_text()) == before
     altered = json.loads(before[1])
     altered[0]["stored"] = "00"
-    golden.write(make.EVENTS, altered[:-1])
+    golden.write(golden.EVENTS, altered[:-1])
     assert make.add_missing() == [f"{altered[-1]['event']} revision {altered[-1]['revision']}: an event"]
-    after = json.loads(make.EVENTS.read_text())
+    after = json.loads(golden.EVENTS.read_text())
     assert after[0]["stored"] == "00"
     assert after[-1] == altered[-1]
 

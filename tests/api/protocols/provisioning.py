@@ -1,6 +1,6 @@
 """A directory as a provider sees it: its address, its token, and the words a provider uses."""
 
-import itertools
+import secrets
 from typing import Any
 
 import httpx
@@ -10,7 +10,6 @@ from adapters.scim.schema import ENTERPRISE, GROUP, USER
 from tests.node import PATIENCE, NodeProcess
 
 SCIM = "application/scim+json"
-_numbers = itertools.count(1)
 
 
 class Provider:
@@ -18,7 +17,7 @@ class Provider:
 
     def __init__(self, node: NodeProcess, provider: str = "generic", tenant: str | None = None) -> None:
         self.operator = node.client()
-        self.tenant = tenant or self._make("/v1/tenants", {"name": f"Scim {next(_numbers)}"})["id"]
+        self.tenant = tenant or self._make("/v1/tenants", {"name": f"Scim {secrets.token_hex(8)}"})["id"]
         made = self._make(f"/v1/tenants/{self.tenant}/directories", {"name": "Feed", "provider": provider})
         self.directory, self.url, self.token = made["id"], made["scim_url"], made["token"]
         self.http = httpx.Client(headers={"Authorization": f"Bearer {self.token}"}, timeout=PATIENCE)
