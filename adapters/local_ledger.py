@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import msgspec
@@ -34,6 +34,12 @@ MOST_COUNTED: Final = 10_000
 REFUSALS: Final = {each.__name__: each for each in (Refused, Missing, Taken, NotPermitted)}
 
 
+@lru_cache(10_000)
+def _alive(tenant: TenantId) -> Boundary:
+    """What every command of a tenant must have seen."""
+    return Boundary() if tenant == DEPLOYMENT else tenants.life_of(tenant)
+
+
 class _Refusals:
     """How often one actor was refused one command for one reason in the window that runs."""
 
@@ -58,10 +64,9 @@ class LocalLedger:
     ) -> Outcome:
         decider = DECIDERS[type(command)]
         name = type(command).__name__
-        alive = Boundary() if by.tenant == DEPLOYMENT else tenants.life_of(by.tenant)
         work = Work(
             tenant=by.tenant,
-            boundary=command.boundary() | alive,
+            boundary=command.boundary() | _alive(by.tenant),
             then=lambda known: command.then(known.inner),
             begin=partial(_Alive, decider, by.tenant),
             decide=partial(self._decide, decider, command, name, by),
@@ -81,7 +86,7 @@ class LocalLedger:
 
         meta = meta_of(by, name)
         await self._sequencer.execute(
-            Work(by.tenant, Boundary(), lambda _: Boundary(), Known, decide, meta, idempotency=by.idempotency)
+            Work(by.tenant, Boundary(), _nothing_more, Known, decide, meta, idempotency=by.idempotency)
         )
         raise NotPermitted(reason)
 
@@ -93,9 +98,8 @@ class LocalLedger:
             if counted.count > RECORDED_SINGLY:
                 summary = _summary(key[2], key[3], counted)
                 meta = meta_of(msgspec.structs.replace(counted.by, idempotency=None), key[2])
-                nothing = Boundary()
                 await self._sequencer.execute(
-                    Work(counted.by.tenant, nothing, lambda _: nothing, Known, partial(_just, summary), meta)
+                    Work(counted.by.tenant, Boundary(), _nothing_more, Known, partial(_just, summary), meta)
                 )
 
     def _decide(self, decider: Decider, command: Command, name: str, by: Caller, known: "_Alive") -> list[Event]:
@@ -132,6 +136,14 @@ class LocalLedger:
         return events
 
 
+_LIVES: Final[dict[type[Event], str]] = {
+    tenants.TenantCreated: "active",
+    tenants.TenantSuspended: "suspended",
+    tenants.TenantResumed: "active",
+    tenants.TenantDeleted: "deleted",
+}
+
+
 class _Alive(Known):
     """What a capability knows, and whether the tenant is alive."""
 
@@ -142,13 +154,9 @@ class _Alive(Known):
         self._life = "active" if tenant == DEPLOYMENT else "none"
 
     def evolve(self, recorded: Recorded) -> None:
-        match recorded.event:
-            case tenants.TenantCreated() | tenants.TenantResumed():
-                self._life = "active"
-            case tenants.TenantSuspended():
-                self._life = "suspended"
-            case tenants.TenantDeleted():
-                self._life = "deleted"
+        life = _LIVES.get(type(recorded.event))
+        if life is not None:
+            self._life = life
         self.inner.evolve(recorded)
 
     @property
@@ -193,6 +201,10 @@ def meta_of(by: Caller, command: str) -> Meta:
         request_address=by.address,
         tags=tuple(tags),
     )
+
+
+def _nothing_more(_: Any) -> Boundary:
+    return Boundary()
 
 
 def _just(event: Event, _: Any) -> list[Event]:

@@ -22,7 +22,7 @@ LINGER: Final = 0.02
 LOOK: Final = 1.0
 """Seconds after which an idle projector looks whether PostgreSQL and its generation are still there."""
 LONGEST_PAUSE: Final = 2.0
-UNREACHABLE: Final = "PostgreSQL can't be reached; the views wait for it"
+AWAY: Final = "PostgreSQL can't be reached or written; the views wait for it"
 
 
 class Projector:
@@ -64,16 +64,17 @@ class Projector:
                 with closing(connect(self._conninfo)) as connection:
                     pause = POLL
                     self._project(Generations(connection, self._tables), connection)
-            except (psycopg.OperationalError, psycopg.InterfaceError):
-                self._troubled(UNREACHABLE)
+            except (psycopg.OperationalError, psycopg.InterfaceError) as problem:
+                self._troubled(f"{AWAY} ({type(problem).__name__})")
             except NotPrepared as problem:
                 self._troubled(str(problem))
             self._wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _project(self, generations: Generations, connection: psycopg.Connection[Any]) -> None:
+        generations.prepare()
         while self._wait(0):
-            generation = generations.prepare()
+            generation = generations.live() or generations.prepare()
             if not generations.lock(generation):
                 self._troubled("another projector is at work; this one waits for it to end")
                 self._wait(POLL)
@@ -83,11 +84,14 @@ class Projector:
                 if not self._log.has(cursor):
                     raise UnlikeTheLog("the views have read another log, or more than there is of this one")
                 self._follow(Applying(connection, generations, generation, self._views), cursor)
-            except (UnlikeTheLog, Diverged):
+            except (UnlikeTheLog, Diverged) as problem:
+                self._troubled(f"{problem}: they are built again")
                 generations.start_over(generation)
             except Superseded:
-                pass
-            generations.unlock(generation)
+                generations.unlock(generation)
+                generations.drop_leftovers()
+            else:
+                generations.unlock(generation)
 
     def _follow(self, applying: Applying, cursor: Cursor) -> None:
         self._advanced(cursor.sequence, None)

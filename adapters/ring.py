@@ -46,7 +46,7 @@ class RingChange:
 
 
 def short(lookup: bytes) -> int:
-    """The part of a look-up hash that is in the index: enough to find it, never zero, which is what destroyed ones have."""
+    """The part of a look-up hash that is in the index; never zero, which is what destroyed ones have."""
     return int.from_bytes(lookup[:8], "big", signed=True) or 1
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 PATIENCE = 90.0
 """Seconds; only a limit for what will never come: every wait is for a condition."""
@@ -28,7 +29,7 @@ class NodeProcess:
         self.errors = data.parent / f"{data.name}.stderr"
         command = [sys.executable, "-m", "api.cli", "serve", "--data", str(data), "--port", "0", "--json", *arguments]
         with self.errors.open("ab") as errors:
-            self.process = subprocess.Popen(  # noqa: S603
+            self.process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=errors, env={**os.environ, **(environment or {})}
             )
         line = self._first_line()
@@ -80,8 +81,7 @@ def running_node(data: Path, **settings: Any) -> Iterator[NodeProcess]:
     try:
         yield node
     finally:
-        if node.process.poll() is None:
-            node.stop()
+        node.stop()
 
 
 def until(holds: Callable[[], Any], what: str) -> Any:
@@ -92,3 +92,12 @@ def until(holds: Callable[[], Any], what: str) -> Any:
             raise AssertionError(f"never came: {what}")
         time.sleep(0.02)
     return found
+
+
+def children(node: NodeProcess, kind: str) -> list[psutil.Process]:
+    """The processes of a node that are its projector, or its PostgreSQL."""
+    if kind == "projector":
+        found = psutil.Process(node.process.pid).children(recursive=True)
+        return [each for each in found if "api.projector" in " ".join(each.cmdline())]
+    cluster = (node.data / "postgres" / "cluster" / "postmaster.pid").read_text()
+    return [psutil.Process(int(cluster.split("\n", 1)[0]))]

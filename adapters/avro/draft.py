@@ -43,4 +43,4 @@ def draft() -> list[str]:
 
 if __name__ == "__main__":
     for each in draft():
-        print(each)  # noqa: T201
+        print(each)

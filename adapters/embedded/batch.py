@@ -8,28 +8,14 @@ from itertools import islice
 from typing import Final
 
 from adapters.embedded.bulk import insert
+from adapters.embedded.states import TenantState
 from adapters.ring import RingChange
 from domain.event import Recorded
 from domain.ids import TenantId
 from domain.ledger import Outcome
-from domain.tree import Frontier
 
 EPOCH: Final = 1
 """The embedded log has one owner; the number is in every commit, because Kafka's has many."""
-
-
-class TenantState:
-    """A tenant as the writer keeps it."""
-
-    __slots__ = ("frontier", "instant", "key", "number", "position", "tenant")
-
-    def __init__(self, number: int, tenant: TenantId, position: int, instant: int, frontier: Frontier) -> None:
-        self.number = number
-        self.key = number.to_bytes(4, "big")
-        self.tenant = tenant
-        self.position = position
-        self.instant = instant
-        self.frontier = frontier
 
 
 class Batch:
@@ -46,8 +32,6 @@ class Batch:
         self.leaves: list[bytes] = []
         self.types: list[tuple[int, str]] = []
         self.tenants: dict[int, TenantState] = {}
-        self.outcomes: dict[tuple[int, bytes], tuple[bytes, Outcome]] = {}
-        """By tenant and idempotency key: the hash of the body, and what it led to."""
         self.ends: list[tuple[int, int]] = []
         """Hash of tenant and idempotency key, sequence of the last event."""
         self.ring = RingChange()

@@ -1,4 +1,4 @@
-"""Many rows in one statement: each of SQLite's steps gives up Python's lock, which a busy event loop is slow to give back."""
+"""Many rows in one statement: each step of SQLite gives up Python’s lock, and a busy event loop returns it slowly."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -23,4 +23,4 @@ def insert(connection: sqlite3.Connection, into: str, rows: Sequence[tuple[Any, 
 def _statement(into: str, rows: int, width: int, then: str) -> str:
     row = f"({', '.join('?' * width)})"
     values = ", ".join([row] * rows)
-    return f"INSERT INTO {into} SELECT * FROM (VALUES {values}) WHERE column1 IS NOT NULL {then}"  # noqa: S608: all ours
+    return f"INSERT INTO {into} SELECT * FROM (VALUES {values}) WHERE column1 IS NOT NULL {then}"  # noqa: S608

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from adapters.avro.codec import Body, encode_own, encode_shared, encode_tags, frame, must_fit
-from adapters.embedded.batch import Batch, TenantState
+from adapters.embedded.batch import Batch
 from adapters.embedded.index import Index
-from adapters.embedded.outcomes import DAY, Outcomes, hash_of
+from adapters.embedded.outcomes import DAY, First, Outcomes, hash_of
+from adapters.embedded.states import TenantState
 from adapters.embedded.tags import tag_key
 from adapters.embedded.waiting import Waiting
 from adapters.fresh_ids import new_event_id
@@ -18,7 +19,7 @@ from domain.command import Known
 from domain.directory.life import SubjectErased
 from domain.event import MOST_TAGS, Event, Instant, Recorded
 from domain.ids import TenantId
-from domain.ledger import AuthorityChanged, Idempotency, KeyReused, NewKeys, Outcome, VersionChanged, Work
+from domain.ledger import AuthorityChanged, KeyReused, NewKeys, Outcome, VersionChanged, Work
 from domain.tree import leaf_hash
 
 MOST_TALLIES: Final = 1_000
@@ -37,13 +38,13 @@ class Decisions:
         self._index = index
         self._keyring = keyring
         self._clock = clock
-        self._batch = self._shipped = Batch(0)
+        self._batch = Batch(0)
         self._outcomes = outcomes
         self._tallies: OrderedDict[tuple[TenantId, str, str], tuple[Any, int]] = OrderedDict()
 
     def begin(self, batch: Batch) -> None:
         """A batch to fill, while the one before is being committed."""
-        self._shipped, self._batch = self._batch, batch
+        self._batch = batch
         self._index.begin(batch)
 
     def decide_all(self, waiting: list[Waiting]) -> None:
@@ -69,20 +70,39 @@ class Decisions:
 
     def forget(self) -> None:
         """After a failed commit: what was decided since is as if it had never been asked."""
-        self._batch = self._shipped = Batch(0)
+        self._batch = Batch(0)
         self._index.forget()
         self._tallies.clear()
+        self._outcomes.forget_uncommitted()
+
+    def came(self, batch: Batch) -> None:
+        """After the commit."""
+        self._outcomes.came(batch.rows[-1][4], batch.ends)
 
     def decide(self, work: Work) -> Outcome:
         """What becomes of a command. If it raises, it has left no trace."""
-        tenant = self._index.tenant(work.tenant)
-        now = Instant(max(self._clock(), tenant.instant))
-        if work.idempotency and (repeated := self._repeated(tenant, work.idempotency, now)):
-            return repeated
+        tenant, idempotency = self._index.tenant(work.tenant), work.idempotency
+        now, hash = Instant(max(self._clock(), tenant.instant)), 0
+        if idempotency is not None:
+            hash = hash_of(tenant, idempotency.key)
+            first = self._outcomes.find(hash, tenant, idempotency.key)
+            if first is not None and first.outcome.instant > now - DAY:
+                return _again(first, idempotency.body)
         for held in work.holds:
             whose = self._index.tenant(held.item.tenant) if held.item.tenant else tenant
             if self._index.grew(whose, held.item, held.after):
                 raise AuthorityChanged(whose.tenant, whose.position)
+        events = work.decide(self._known(tenant, work, now))
+        if events:
+            self._record(tenant, work, events, now)
+        outcome = Outcome(work.tenant, tenant.position, now, tuple(events))
+        if idempotency is not None and events:
+            self._outcomes.note(hash, First(idempotency.body, outcome))
+            self._batch.ends.append((hash, self._batch.last))
+        return outcome
+
+    def _known(self, tenant: TenantState, work: Work, now: Instant) -> Known:
+        """All that the command must have seen. Raises VersionChanged."""
         known = work.begin(now)
         self._read(tenant, work.boundary, known)
         for _ in range(MOST_STEPS):
@@ -93,49 +113,17 @@ class Decisions:
         for expected in work.expects:
             if self._index.grew(tenant, expected.item, expected.after):
                 raise VersionChanged
-        events = work.decide(known)
-        if events:
-            self._record(tenant, work, events, now)
-        outcome = Outcome(work.tenant, tenant.position, now, tuple(events))
-        if work.idempotency and events:
-            self._note(tenant, work.idempotency, outcome)
-        return outcome
-
-    def _repeated(self, tenant: TenantState, idempotency: Idempotency, now: Instant) -> Outcome | None:
-        """What the same idempotency key led to within the last day."""
-        place, key = (tenant.number, idempotency.key), idempotency.key
-        first = self._batch.outcomes.get(place) or self._shipped.outcomes.get(place)
-        first = first or self._outcomes.find(tenant, key)
-        if first is None or first[1].instant < now - DAY:
-            return None
-        body, outcome = first
-        if body != idempotency.body:
-            raise KeyReused
-        return Outcome(outcome.tenant, outcome.position, outcome.instant, outcome.events, repeated=True)
-
-    def _note(self, tenant: TenantState, idempotency: Idempotency, outcome: Outcome) -> None:
-        batch, key = self._batch, idempotency.key
-        batch.outcomes[tenant.number, key] = (idempotency.body, outcome)
-        batch.ends.append((hash_of(tenant, key), batch.last))
-
-    def came(self, batch: Batch) -> None:
-        """After the commit."""
-        self._outcomes.keep(batch.rows[-1][4], batch.ends)
+        return known
 
     def _read(self, tenant: TenantState, boundary: Boundary, known: Known) -> None:
         """Shows `known` the latest events that the boundary names, in order."""
         index = self._index
         positions: set[int] = set()
         for item in boundary.items:
-            if item.tenant is not None and item.tenant != tenant.tenant:
+            if item.tenant is None or item.tenant == tenant.tenant:
+                positions.update(index.latest(tenant, item.tags[0], item.types))
+            else:
                 self._read(index.tenant(item.tenant), Boundary((Item(item.tags, item.types),)), known)
-                continue
-            latest = index.tag(tenant, item.tags[0]).latest
-            if latest:
-                for each in item.types:
-                    position = latest.get(index.type_number(each))
-                    if position is not None:
-                        positions.add(position)
         for position in sorted(positions):
             known.evolve(index.event(tenant, position))
         for tally in boundary.tallies:
@@ -164,37 +152,35 @@ class Decisions:
         command = f"command:{meta.command_id}"
         try:
             for place, (event, tags, body) in enumerate(encoded, 1):
-                self._add(tenant, event, tags, body, command, place, now)
-            if work.keys:
+                nth, number = self._tag(tenant, event, tags, command, place)
+                self._add(tenant, event, body, nth, number, now)
+            if work.keys is not None and (work.keys.keys or work.keys.handles):
                 self._keep(tenant.tenant, work.keys, shared + b"".join([each[2].own for each in encoded]))
         except Exception as problem:
             raise BatchBroken from problem
         self._batch.tenants[tenant.number] = tenant
 
-    def _add(
-        self,
-        tenant: TenantState,
-        event: Event,
-        tags: list[str],
-        body: Body,
-        command: str,
-        place: int,
-        now: Instant,
-    ) -> None:
-        batch, index = self._batch, self._index
-        position = tenant.position + 1
-        number = index.type_number(event.type_name)
-        nth = []
+    def _tag(
+        self, tenant: TenantState, event: Event, tags: list[str], command: str, place: int
+    ) -> tuple[list[int], int]:
+        """Notes the event under its tags; answers the how-manieth with each it is, and its type's number."""
+        states, postings, nth = tenant.tags, self._batch.postings, []
+        position, number = tenant.position + 1, self._index.type_number(event.type_name)
         for tag in tags:
             if tag == command:  # nobody has seen it before, and nobody's boundary names it
                 nth.append(place)
-                batch.postings.append((tag_key(tenant.key, tag), number, position, place))
+                postings.append((tag_key(tenant.key, tag), number, position, place))
                 continue
-            state = index.tag(tenant, tag)
+            state = states.get(tag) or self._index.tag(tenant, tag)
             state.count = count = state.count + 1
             state.latest[number] = position
             nth.append(count)
-            batch.postings.append((state.key, number, position, count))
+            postings.append((state.key, number, position, count))
+        return nth, number
+
+    def _add(self, tenant: TenantState, event: Event, body: Body, nth: list[int], number: int, now: Instant) -> None:
+        batch = self._batch
+        position = tenant.position + 1
         stored, start = frame(type(event), position, now, nth, new_event_id(now), body)
         leaf = leaf_hash(stored)
         tenant.position, tenant.instant = position, now
@@ -202,18 +188,22 @@ class Decisions:
         batch.leaves.append(leaf)
         batch.rows.append((batch.last + 1, tenant.number, position, number, now, start, stored))
         batch.recorded[tenant.number, position] = Recorded(tenant.tenant, position, now, event)
-        if isinstance(event, SubjectErased):
+        if type(event) is SubjectErased:
             batch.ring.destroy(tenant.tenant, event.user, event.handles)
 
     def _keep(self, tenant: TenantId, keys: NewKeys, recorded: bytes) -> None:
         """Bring into being those keys and handles that what was recorded names: a refusal names few."""
         handles = {handle: value for handle, value in keys.handles.items() if handle.encode() in recorded}
-        used = {
-            id: key
-            for id, key in keys.keys.items()
-            if (handles if key[0] == LOOKUP else id.encode() in recorded)
-        }
+        used = {id: key for id, key in keys.keys.items() if (handles if key[0] == LOOKUP else id.encode() in recorded)}
         self._keyring.bring(self._batch.ring, tenant, NewKeys(used, handles))
+
+
+def _again(first: First, body: bytes) -> Outcome:
+    """The first outcome, for a retry; raises KeyReused for anything else."""
+    if first.body != body:
+        raise KeyReused
+    outcome = first.outcome
+    return Outcome(outcome.tenant, outcome.position, outcome.instant, outcome.events, repeated=True)
 
 
 def _tags(shared: tuple[str, ...], event: Event) -> list[str]:

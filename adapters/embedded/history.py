@@ -94,6 +94,16 @@ class EmbeddedHistory:
                 (self._tenant(tenant), after, limit),
             ).fetchall()
 
+    def own(self, tenant: TenantId, position: int) -> bytes:
+        """An event's own fields as they are stored, without the stamp and who and why. Raises KeyError."""
+        row = self._database.one(
+            "SELECT substr(stored, own + 1) FROM events WHERE tenant = ? AND position = ?",
+            (self._tenant(tenant), position),
+        )
+        if row is None:
+            raise KeyError(position)
+        return bytes(row[0])
+
     def _rows(
         self, connection: sqlite3.Connection, tenant: TenantId, query: Query, limit: int, newest_first: bool
     ) -> list[tuple[int, int, int, bytes]]:
@@ -102,11 +112,11 @@ class EmbeddedHistory:
         until = _BEYOND if query.until is None else query.until
         direction = "DESC" if newest_first else "ASC"
         if not query.tags and not query.types:
-            return connection.execute(
-                "SELECT position, instant, own, stored FROM events WHERE tenant = ? AND position > ? AND position <= ? "
-                f"ORDER BY position {direction} LIMIT ?",  # noqa: S608
-                (number, query.after, until, limit),
-            ).fetchall()
+            statement = (
+                "SELECT position, instant, own, stored FROM events "  # noqa: S608
+                f"WHERE tenant = ? AND position > ? AND position <= ? ORDER BY position {direction} LIMIT ?"
+            )
+            return connection.execute(statement, (number, query.after, until, limit)).fetchall()
         positions = self._positions(connection, number, query, until, newest_first)
         found = []
         for position in islice(positions, limit):
@@ -164,7 +174,7 @@ def _of_type(
     connection: sqlite3.Connection, tenant: int, number: int, after: int, until: int, newest_first: bool
 ) -> Iterator[int]:
     statement = (
-        "SELECT position FROM events WHERE tenant = ? AND type = ? AND position > ? AND position <= ? "
+        "SELECT position FROM events WHERE tenant = ? AND type = ? AND position > ? AND position <= ? "  # noqa: S608
         f"ORDER BY position {'DESC' if newest_first else 'ASC'} LIMIT {_PAGE}"
     )
     return _paged(connection, statement, (tenant, number), after, until, newest_first)
@@ -174,7 +184,7 @@ def _of_tag(
     connection: sqlite3.Connection, key: bytes, number: int, after: int, until: int, newest_first: bool
 ) -> Iterator[int]:
     statement = (
-        "SELECT position FROM postings WHERE tag = ? AND type = ? AND position > ? AND position <= ? "
+        "SELECT position FROM postings WHERE tag = ? AND type = ? AND position > ? AND position <= ? "  # noqa: S608
         f"ORDER BY position {'DESC' if newest_first else 'ASC'} LIMIT {_PAGE}"
     )
     return _paged(connection, statement, (key, number), after, until, newest_first)

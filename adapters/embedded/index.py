@@ -5,14 +5,16 @@ batches touched is in memory. A tag's state says how many events carry it and wh
 answers boundaries.
 """
 
+import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from typing import Final
 
 from adapters.avro.codec import decode_own
-from adapters.embedded.batch import Batch, TenantState
+from adapters.embedded.batch import Batch
 from adapters.embedded.database import Database
+from adapters.embedded.states import TagState, TenantState
 from adapters.embedded.tags import NUMBERS, tag_key
 from domain.boundary import Item
 from domain.event import Event, Instant, Recorded
@@ -28,27 +30,35 @@ _KIND: Final = slice(0, 6)
 _PAST_KIND: Final = b"\xff" * 17
 
 
-class TagState:
-    """A tag's key, how many events carry it, and where the last of each type is."""
+class _File:
+    """A read transaction that begins when it is needed."""
 
-    __slots__ = ("count", "key", "latest")
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: sqlite3.Connection | None = None
+        self._stack = ExitStack()
 
-    def __init__(self, key: bytes) -> None:
-        self.key = key
-        self.count = 0
-        self.latest: dict[int, int] = {}
+    def open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._stack.enter_context(self._database.reading())
+        return self._connection
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection = None
+            self._stack.close()
 
 
 class Index:
     """What happened, as of the last commit and the batch."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._file = _File(database)
         self.forget()
 
     def forget(self) -> None:
         """At the start, and after a failed commit: nothing that was cached is to be trusted."""
-        self._tags: dict[tuple[int, str], TagState] = {}
+        self._cached_tags = 0
         self._known_beyond: dict[bytes, bytes] = {}
         """For each kind of tag: the key beyond which every tag that exists is in the cache."""
         self._tenants: dict[str, TenantState] = {}
@@ -60,27 +70,35 @@ class Index:
             self._types: dict[type[Event] | str, int] = {name: number for number, name in rows}
             (last,) = self._connection.execute("SELECT coalesce(max(number), 0) FROM tenants").fetchone()
             self._next_tenant: int = last + 1
+        self._numbers: dict[tuple[type[Event] | str, ...], tuple[int, ...]] = {}
         self._next_type = max(self._types.values(), default=0) + 1
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Within it, the file is read as of one moment, at or after the last commit that was told to `begin`."""
-        with self._database.reading() as connection:
-            self._connection = connection
+        """Within it, what has to be read of the file is read as of one moment; usually nothing has."""
+        try:
             yield
+        finally:
+            self._file.close()
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        return self._file.open()
 
     @property
     def is_full(self) -> bool:
         """Whether to call `shrink` once no commit is under way."""
-        return len(self._tags) > MOST_CACHED_TAGS or len(self._tenants) > MOST_CACHED_TENANTS
+        return self._cached_tags > MOST_CACHED_TAGS or len(self._tenants) > MOST_CACHED_TENANTS
 
     def shrink(self) -> None:
         """Drop the oldest; only what is in the file may be dropped."""
         if len(self._tenants) > MOST_CACHED_TENANTS:
             self.forget()
-        for place in list(islice(self._tags, len(self._tags) // 4)):
-            evicted = self._tags.pop(place).key
-            self._known_beyond[evicted[_KIND]] = max(self._beyond(evicted[_KIND]), evicted)
+        for tenant in self._tenants.values():
+            for tag in list(islice(tenant.tags, max(0, self._cached_tags - MOST_CACHED_TAGS * 3 // 4))):
+                evicted = tenant.tags.pop(tag).key
+                self._known_beyond[evicted[_KIND]] = max(self._beyond(evicted[_KIND]), evicted)
+                self._cached_tags -= 1
 
     def begin(self, batch: Batch) -> None:
         """A batch to fill. The one before is being committed; the one before that is in the file."""
@@ -121,14 +139,24 @@ class Index:
 
     def tag(self, tenant: TenantState, tag: str) -> TagState:
         """The state of a tag: from the cache, or from the postings, or that of a tag nobody has seen."""
-        state = self._tags.get((tenant.number, tag))
+        state = tenant.tags.get(tag)
         if state is None:
-            state = TagState(tag_key(tenant.key, tag))
+            state = tenant.tags[tag] = TagState(tag_key(tenant.key, tag))
+            self._cached_tags += 1
             # Commands are tags too, but their states are not kept: see Decisions.
             if state.key[4] == _COMMAND or state.key <= self._beyond(state.key[_KIND]):
                 self._load(state)
-            self._tags[tenant.number, tag] = state
         return state
+
+    def latest(self, tenant: TenantState, tag: str, types: tuple[type[Event] | str, ...]) -> list[int]:
+        """Where the last event of each of these types with the tag is."""
+        latest = self.tag(tenant, tag).latest
+        if not latest:
+            return []
+        numbers = self._numbers.get(types)
+        if numbers is None:
+            numbers = self._numbers[types] = tuple(map(self.type_number, types))
+        return [latest[number] for number in numbers if number in latest]
 
     def _beyond(self, kind: bytes) -> bytes:
         """Ids begin with their time, so most new tags lie beyond all that the file holds: no need to look."""
@@ -191,10 +219,8 @@ class Index:
         if tenant.position <= after:
             return False
         if len(tags) == 1:
-            latest = self.tag(tenant, tags[0]).latest
-            if not types:
-                return any(position > after for position in latest.values())
-            return any(latest.get(self.type_number(each), 0) > after for each in types) if latest else False
+            found = self.latest(tenant, tags[0], types) if types else self.tag(tenant, tags[0]).latest.values()
+            return bool(found) and max(found) > after
         numbers = [self.type_number(each) for each in types]
         if tags:
             return self._grew_with_all(tenant, tags, numbers, after)

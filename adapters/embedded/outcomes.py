@@ -4,15 +4,15 @@ Keys are random, so an index of them in the file would be touched in another pla
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 from adapters.avro.codec import decode_entry
-from adapters.embedded.batch import TenantState
 from adapters.embedded.database import Database
 from adapters.embedded.numbers import NumberTable
-from domain.event import Entry, Instant
+from adapters.embedded.states import TenantState
+from domain.event import Entry
 from domain.ledger import Outcome
 
 DAY: Final = 86_400_000_000
@@ -20,11 +20,19 @@ GENERATION: Final = DAY // 4
 _PAIR: Final = struct.Struct(">QQ")
 
 
+class First(NamedTuple):
+    """The hash of the body that a key came with first, and what it led to."""
+
+    body: bytes
+    outcome: Outcome
+
+
 class Outcomes:
     """Knows every key of the last day (and up to six hours more), by a hash of tenant and key."""
 
     def __init__(self, database: Database, now: int) -> None:
         self._database = database
+        self._uncommitted: dict[int, First] = {}
         self._generations: list[tuple[int, NumberTable]] = []
         """Newest first: when each began."""
         with database.reading() as connection:
@@ -44,15 +52,29 @@ class Outcomes:
         for hash, sequence in pairs:
             table.put(hash, sequence)
 
-    def find(self, tenant: TenantState, key: bytes) -> tuple[bytes, Outcome] | None:
-        """The hash of the body it came with, and what it led to. The file is read only for a key that was seen."""
-        hash = hash_of(tenant, key)
-        for _, table in self._generations:
-            if sequence := table.get(hash):
-                return self._read(tenant, key, sequence)
-        return None
+    def note(self, hash: int, first: First) -> None:
+        """What a key has just led to, before its commit."""
+        self._uncommitted[hash] = first
 
-    def _read(self, tenant: TenantState, key: bytes, sequence: int) -> tuple[bytes, Outcome] | None:
+    def came(self, instant: int, pairs: Sequence[tuple[int, int]]) -> None:
+        """After the commit."""
+        for hash, _ in pairs:
+            del self._uncommitted[hash]
+        self.keep(instant, pairs)
+
+    def forget_uncommitted(self) -> None:
+        self._uncommitted.clear()
+
+    def find(self, hash: int, tenant: TenantState, key: bytes) -> First | None:
+        """What a key led to. The file is read only for a key that was seen."""
+        first = self._uncommitted.get(hash)
+        if first is None:
+            for _, table in self._generations:
+                if sequence := table.get(hash):
+                    return self._read(tenant, key, sequence)
+        return first
+
+    def _read(self, tenant: TenantState, key: bytes, sequence: int) -> First | None:
         with self._database.reading() as connection:
             row = connection.execute("SELECT tenant, stored FROM events WHERE sequence = ?", (sequence,)).fetchone()
             if row is None or row[0] != tenant.number:
@@ -70,7 +92,7 @@ class Outcomes:
                     break
                 entries.append(entry)
         events = tuple(entry.event for entry in reversed(entries))
-        return last.meta.idempotency_body or b"", Outcome(tenant.tenant, last.position, Instant(last.instant), events)
+        return First(last.meta.idempotency_body or b"", Outcome(tenant.tenant, last.position, last.instant, events))
 
 
 def hash_of(tenant: TenantState, key: bytes) -> int:

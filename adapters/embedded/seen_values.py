@@ -1,5 +1,6 @@
-"""Which unique values may have a handle: kept in memory, because most of those asked about are new, and the file is slow
-to say so.
+"""Which unique values may have a handle: in memory, because most of those asked about are new.
+
+The file is slow to say so: between two questions it has changed, so nothing of it is cached.
 """
 
 import sqlite3

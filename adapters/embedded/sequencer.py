@@ -61,7 +61,8 @@ class EmbeddedSequencer:
         self._keyring = keyring
         self._tail = tail
         self._clock = clock
-        self._committed = committed
+        self.listeners: list[Callable[[Committed], None]] = [committed]
+        """Told of each commit, on the event loop, before anybody is answered."""
         self._queue = WaitingQueue()
         self._errands: deque[tuple[Callable[[sqlite3.Connection], Any], asyncio.Future[Any]]] = deque()
         self._wake = asyncio.Event()
@@ -205,7 +206,9 @@ class EmbeddedSequencer:
         self.sequence = batch.last
         self._decisions.came(batch)
         self._keyring.came(batch.ring)
-        self._committed(Committed(batch.last, batch.heads, batch.recorded.values()))
+        committed = Committed(batch.last, batch.heads, batch.recorded.values())
+        for listener in self.listeners:
+            listener(committed)
         _answer(batch.answers)
 
     async def _do(self, act: Callable[[sqlite3.Connection], T], done: "asyncio.Future[T]") -> None:

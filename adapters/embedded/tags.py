@@ -31,6 +31,7 @@ NUMBERS: Final = {
             "target",
             "tenant",
             "user",
+            "used",
         ),
         1,
     )

@@ -30,10 +30,11 @@ class TailFile:
     """Where the log ended, as of the last commit that was answered."""
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_DSYNC, 0o600)
         if os.fstat(self._file).st_size < 2 * _SIZE:
-            os.ftruncate(self._file, 2 * _SIZE)
+            os.write(self._file, bytes(2 * _SIZE))
             os.fsync(self._file)
+            _sync(path.parent)
         self._turn = 0
 
     def read(self) -> Noted | None:
@@ -58,9 +59,17 @@ class TailFile:
     def note(self, sequence: int, instant: int, chain: bytes) -> None:
         """Remember, on the disk when this returns."""
         body = struct.pack(">QQ32s", sequence, instant, chain)
-        os.pwrite(self._file, body + hashlib.sha256(body).digest(), self._turn * _SIZE)
-        os.fdatasync(self._file)
+        os.pwrite(self._file, body + hashlib.sha256(body).digest(), self._turn * _SIZE)  # O_DSYNC
         self._turn = 1 - self._turn
 
     def close(self) -> None:
         os.close(self._file)
+
+
+def _sync(folder: Path) -> None:
+    """So that the file's name is on the disk too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -113,7 +113,7 @@ class Applying:
                     written = [pair for each in touched for pair in each.write(self._connection)]
                     written.append(self._finish(batch, touched))
                 if any(cursor.rowcount != wanted for cursor, wanted in written):
-                    raise Diverged("the cursor or open rows are not as this projector left them")
+                    raise Diverged("the views are not as this projector left them")
         except BaseException:
             for each in self._views:
                 each.fold.forget()

@@ -116,7 +116,7 @@ class Fold:
         batch = _Batch(self._current, self._indexed, self.closes)
         self._current.update(dict.fromkeys(self.keys))
         for tenant, key, since, row in stored:
-            pass
+            batch.is_open(tenant, key, row)
             if self._current.get((tenant, key)) is None:
                 self._current[tenant, key] = Current(since, row, row_hash(key, since, row))
         evolve, current = self.view.evolve, self._current

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
-from adapters.postgres.applying import Diverged, Superseded
+from adapters.postgres.applying import Diverged, Superseded, connect
 from adapters.postgres.questions import Statements
 from adapters.postgres.reading import PostgresViews
 from domain.directory.groups import MemberAdded
@@ -21,16 +21,20 @@ from domain.directory.life import GroupDeleted, UserDeleted
 from domain.event import Code, Event, Recorded
 from domain.flags import FlagDefined
 from domain.ids import FlagId, GroupId, Handle, TenantId, UserId
-from domain.view import Rows, ViewBehind, ViewUnavailable
+from domain.view import Close, Rows, ViewBehind, ViewUnavailable
 from domain.view_hash import hash_of
-from projections.directory import MEMBERS, USERS
+from projections.directory import MEMBERS, USERS, Members
 from projections.every import EVERY_VIEW
 from projections.flags import FLAGS
 from tests.adapters.stored import StoredGeneration, at, folded, kept_hashes, stored_generation, versioned
 from tests.histories import events_that, placed
 
 _tenants = itertools.count(1)
-HISTORIES = st.lists(events_that(EVERY_VIEW), min_size=1, max_size=30)
+HISTORIES = st.one_of(
+    st.lists(events_that(EVERY_VIEW), min_size=1, max_size=30),
+    # Of one view at a time, events meet more often.
+    st.sampled_from(EVERY_VIEW).flatmap(lambda view: st.lists(events_that([view]), min_size=1, max_size=30)),
+)
 QUICK = settings(
     max_examples=25,
     deadline=None,
@@ -201,6 +205,31 @@ async def test_the_end_of_a_group_ends_many_rows_of_before_and_of_the_same_batch
         "grp_2/usr_1",
     ]
     assert await views.count(MEMBERS, tenant, at(len(recorded) - 2)) == 2_002
+
+
+class Fleeting(Members):
+    """Every row of it ends at the position at which it began, and those of `usr_again` begin once more."""
+
+    def concerns(self, event: Event) -> Sequence[str | Close]:
+        (key,) = super().concerns(event)
+        member = str(getattr(event, "member", ""))
+        return (key, Close("member", member), key) if member == "usr_again" else (key, Close("member", member))
+
+
+async def test_what_begins_and_ends_at_one_position_never_was(empty_database: str) -> None:
+    view, tenant = Fleeting(), new_tenant()
+    recorded = placed(tenant, members("grp_1", "usr_1", "usr_again", "usr_2", "usr_again"))
+    with connect(empty_database) as connection:
+        stored = StoredGeneration(connection, [view])
+        stored.apply(recorded[:3])
+        stored.apply(recorded[3:])
+        async with aclosing(PostgresViews(empty_database)) as views:
+            for position in range(1, 5):
+                rows = folded(recorded[:position], [view])
+                assert await views.page(view, tenant, at(position)) == versioned(rows, view)
+                assert await views.count(view, tenant, at(position)) == len(rows.rows[view.name])
+        end = folded(recorded, [view])
+        assert kept_hashes(connection, stored.number, tenant) == {view.name: hash_of(versioned(end, view))}
 
 
 async def test_what_postgres_cannot_hold_does_not_stop_the_projector(

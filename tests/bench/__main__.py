@@ -20,7 +20,7 @@ GROUPS: Final[dict[str, tuple[Rows, ...]]] = {
 def main(wanted: list[str]) -> int:
     unknown = [group for group in wanted if group not in GROUPS]
     if unknown:
-        print(f"there is no group {', '.join(unknown)}; there are {', '.join(GROUPS)}", file=sys.stderr)  # noqa: T201
+        print(f"there is no group {', '.join(unknown)}; there are {', '.join(GROUPS)}", file=sys.stderr)
         return 2
     results: dict[str, list[Row]] = {}
     for group in wanted or GROUPS:
@@ -28,7 +28,7 @@ def main(wanted: list[str]) -> int:
         for rows in GROUPS[group]:
             with tempfile.TemporaryDirectory(prefix="bench-") as folder:
                 for row in rows(Path(folder)):
-                    print(f"{row.row}: {row.value:,.4g} {row.unit}", file=sys.stderr)  # noqa: T201
+                    print(f"{row.row}: {row.value:,.4g} {row.unit}", file=sys.stderr)
                     results[group].append(row)
         show(group, results[group])
     write(Path("build/bench.json"), dict(results))

@@ -98,7 +98,9 @@ class Office:
             self.keyring.handle(keys, self.tenant, "user_name", name),
         )
         profile = self.profile(keys, user, number)
-        command = ProvisionUser(user, unique, Profile(*(getattr(profile, each) for each in profile.__struct_fields__[:4])))
+        command = ProvisionUser(
+            user, unique, Profile(*(getattr(profile, each) for each in profile.__struct_fields__[:4]))
+        )
         await self.ledger.execute(command, self.caller(), keys=keys)
         self.people.append(user)
 

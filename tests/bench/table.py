@@ -47,7 +47,5 @@ def show(group: str, rows: Sequence[Row]) -> None:
 def write(path: Path, groups: dict[str, Sequence[Row]]) -> None:
     """Every row of the run, as JSON."""
     path.parent.mkdir(exist_ok=True)
-    listed = [
-        {"group": group, **row._asdict(), "holds": row.holds} for group, rows in groups.items() for row in rows
-    ]
+    listed = [{"group": group, **row._asdict(), "holds": row.holds} for group, rows in groups.items() for row in rows]
     path.write_bytes(msgspec.json.format(msgspec.json.encode(listed)) + b"\n")

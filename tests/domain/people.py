@@ -6,6 +6,7 @@ from domain.agents import ApiKeyIssued
 from domain.directory.feeds import DirectoryCreated, DirectoryTokenIssued
 from domain.directory.life import GroupCreated, UserDeleted, UserProvisioned
 from domain.directory.unique import Unique
+from domain.directory.users import UserExternalIdChanged, UserRenamed
 from domain.event import Code, Sealed
 from domain.flags import FlagDefined
 from domain.ids import CredentialId, DirectoryId, FlagId, GroupId, Handle, RoleId, TenantId, UserId
@@ -84,3 +85,24 @@ def issued(credential: CredentialId, holder: TenantId | UserId = PLANET_EXPRESS)
 def flag(which: FlagId) -> FlagDefined:
     variants = Code('{"on":true,"off":false}')
     return FlagDefined(which, Code(which[4:]), Code("boolean"), variants, Code("off"), Code("off"))
+
+
+def renamed(user: UserId, new: str, former: str) -> UserRenamed:
+    unique = named(user, new)
+    return UserRenamed(user, unique.value, unique.handle, handle(former))
+
+
+def external(text: str) -> Handle:
+    """What stands for an external id."""
+    return handle(text, "external")
+
+
+def user_known_as(user: UserId, new: str | None, former: str | None) -> UserExternalIdChanged:
+    """The user's external id has changed."""
+    unique = known_as(user, new) if new else None
+    return UserExternalIdChanged(
+        user,
+        unique.value if unique else None,
+        unique.handle if unique else None,
+        external(former) if former else None,
+    )

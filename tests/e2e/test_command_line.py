@@ -1,6 +1,7 @@
 """The command line: the same doors for people and for scripts, and one sentence where something can't be done."""
 
 import json
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -138,41 +139,47 @@ def test_the_doctor_finds_a_running_node_well(node: NodeProcess) -> None:
     assert {by_name[each]["state"] for each in ("ledger", "tail file", "clock", "modes", "format")} == {"ok"}
 
 
-def test_a_folder_whose_node_stopped_is_read_all_the_same(tmp_path: Path) -> None:
-    with running_node(tmp_path / "data") as node:
-        data = ("--data", str(node.data))
-        tenant = muniment("tenant", "create", "DOOP", *data)["id"]
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of a node that was stopped at the terminal, and a tenant of it with two users."""
+    with running_node(tmp_path_factory.mktemp("stopped") / "data") as node:
+        tenant = str(muniment("tenant", "create", "DOOP", "--data", str(node.data))["id"])
         with node.client() as client:
-            client.post(f"/v1/tenants/{tenant}/users", json={"user_name": "zapp"})
-            client.post(f"/v1/tenants/{tenant}/users", json={"user_name": "kif"})
+            for name in ("zapp", "kif"):
+                assert client.post(f"/v1/tenants/{tenant}/users", json={"user_name": name}).status_code == 201
         node.process.send_signal(signal.SIGINT)
-        assert node.process.wait() == 0
+        assert node.stop() == 0
     assert not (node.data / "node.url").exists()
-    then = muniment("replay", "as-of", "2", "users", "--tenant", tenant, *data)
+    return node.data, tenant
+
+
+def test_a_folder_whose_node_stopped_is_read_all_the_same(stopped: tuple[Path, str]) -> None:
+    folder, tenant = stopped
+    data = ("--tenant", tenant, "--data", str(folder))
+    then = muniment("replay", "as-of", "2", "users", *data)
     assert [each["user_name"] for each in then["users"]] == ["zapp"]
-    came = muniment("replay", "diff", "2", "--tenant", tenant, *data)["items"]
+    came = muniment("replay", "diff", "2", *data)["items"]
     assert [each["after"]["values"]["user_name"] for each in came] == ["kif"]
     assert muniment("verify", *data)["holds"]
-    assert muniment("replay", "rebuild", *data)["rebuilt"]
+    assert muniment("replay", "rebuild", "--data", str(folder))["rebuilt"]
 
 
-def test_the_doctor_says_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
-    with running_node(tmp_path / "data") as node:
-        node.stop()
-    node.data.chmod(0o755)
-    (node.data / "ledger.tail").unlink()
-    run = attempt("doctor", "--data", str(node.data), "--json", extra={"MUNIMENT_ROOT_KEY": "ab" * 32})
+def test_the_doctor_says_what_is_wrong_and_what_to_do(stopped: tuple[Path, str], tmp_path: Path) -> None:
+    assert muniment("doctor", "--data", str(stopped[0]))["healthy"]
+    for file in ("ledger.db", "root.key"):
+        shutil.copy2(stopped[0] / file, tmp_path / file)
+    tmp_path.chmod(0o755)
+    run = attempt("doctor", "--data", str(tmp_path), "--json", extra={"MUNIMENT_ROOT_KEY": "ab" * 32})
     assert run.returncode == 1
     wrong = {each["about"]: each for each in json.loads(run.stdout)["findings"] if each["state"] == "wrong"}
     assert wrong.keys() == {"modes", "tail file", "root key"}
-    assert wrong["modes"]["do"] == f"chmod go= {node.data}"
+    assert wrong["modes"]["do"] == f"chmod go= {tmp_path}"
     assert "MUNIMENT_ROOT_KEY" in wrong["root key"]["do"]
 
 
-def test_a_node_with_another_root_key_refuses_to_start(tmp_path: Path) -> None:
-    with running_node(tmp_path / "data") as node:
-        node.stop()
-    said = refused("serve", "--data", str(node.data), "--port", "0", extra={"MUNIMENT_ROOT_KEY": "ab" * 32})
+def test_a_node_with_another_root_key_refuses_to_start(stopped: tuple[Path, str]) -> None:
+    wrong = {"MUNIMENT_ROOT_KEY": "ab" * 32}
+    said = refused("serve", "--data", str(stopped[0]), "--port", "0", extra=wrong)
     assert "the root key does not open this data folder" in said
 
 

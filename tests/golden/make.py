@@ -7,8 +7,8 @@ from adapters.avro.codec import Body, encode_own, encode_shared, encode_tags, fr
 from domain.event import Event, Meta, Sealed
 from domain.tree import Frontier, leaf_hash
 from schemas.registry import Schema, current, released
-from tests.domain.examples import EXAMPLES
 from tests import golden
+from tests.domain.examples import EXAMPLES
 from tests.golden import golden_events, golden_ids, plain, write
 
 INSTANT: Final = 1_700_000_000_000_000
