@@ -72,7 +72,6 @@ class Checking:
 
 def compare(node: "Node", tenant: TenantId, copied: Kept) -> list[Verified]:
     """A tenant's stored rows, and a copy of its resident ones, against its history folded again. Takes its time."""
-    place = node.stored.place
-    with place.of(tenant) as kept:
+    with node.stored.place as place, place.of(tenant) as kept:
         stored = [] if kept is None else [verify_kept(node.history, tenant, place.name, kept)]
     return [*stored, verify_kept(node.history, tenant, "resident", copied)]

@@ -1,0 +1,30 @@
+"""The embedded sequencer keeps the contract, on a file and in memory."""
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.adapters.embedded.clock_contract import ClockContract
+from tests.adapters.embedded.logs import Log, Open, running
+from tests.adapters.embedded.retries_contract import RetriesContract
+from tests.adapters.embedded.sequencer_contract import SequencerContract
+
+
+class TestOnAFile(SequencerContract, RetriesContract, ClockContract):
+    @pytest.fixture
+    def open_log(self, tmp_path: Path) -> Open:
+        def opening(**options: Any) -> AbstractAsyncContextManager[Log]:
+            return running(tmp_path, **options)
+
+        return opening
+
+
+class TestInMemory(SequencerContract, RetriesContract, ClockContract):
+    @pytest.fixture
+    def open_log(self) -> Open:
+        def opening(**options: Any) -> AbstractAsyncContextManager[Log]:
+            return running(None, **options)
+
+        return opening
