@@ -49,7 +49,9 @@ class NewFlag(Body):
 
     key: Name
     kind: Literal["boolean", "string", "number", "object"] = "boolean"
-    variants: Annotated[dict[Variant, Any], Field(min_length=1, max_length=50)] = {"on": True, "off": False}
+    variants: Annotated[dict[Variant, Any], Field(min_length=1, max_length=50)] = Field(
+        default_factory=lambda: {"on": True, "off": False}
+    )
     default_variant: Variant = "off"
     off_variant: Variant = "off"
     description: LongText | None = None

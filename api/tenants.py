@@ -1,5 +1,6 @@
 """Tenants and their settings over REST."""
 
+import contextlib
 from typing import Annotated
 
 from fastapi import Path
@@ -103,10 +104,8 @@ async def create_tenant(body: NewTenant, caller: MayCreateTenants) -> Tenant:
     inside = caller.inside(tenant)
     inside.node.keyring.new_subject(inside.keys, tenant, tenant)
     region = Code(body.region) if body.region else None
-    try:
+    with contextlib.suppress(Taken):  # an earlier try of the same request came this far
         await inside.execute(tenants.CreateTenant(tenant, inside.seal(tenant, "name", body.name), region))
-    except Taken:  # an earlier try of the same request came this far
-        pass
     await confirm_name(caller, tenant, body.name)
     found = inside.current(TENANTS, f"tenant:{tenant}", tenant, "tenant")
     inside.answer_position(found.since)

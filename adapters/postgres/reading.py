@@ -38,7 +38,7 @@ class PostgresViews:
     async def aclose(self) -> None:
         await self._connections.aclose()
 
-    async def reach(self, tenant: TenantId, position: int, timeout: float = 5.0) -> None:  # noqa: ASYNC109 (the port's)
+    async def reach(self, tenant: TenantId, position: int, timeout: float = 5.0) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         while not self._progress.has_reached(tenant, position):

@@ -26,6 +26,7 @@ from domain.ledger import Idempotency, NewKeys, OpaqueRecorded, Outcome, Query, 
 ROOT_KEY = bytes(range(32))
 HERE = TenantId("ten_" + "1" * 32)
 THERE = TenantId("ten_" + "2" * 32)
+NOTHING = Boundary()
 SOMEBODY = UserId("usr_" + "3" * 32)
 
 META = Meta(
@@ -131,7 +132,7 @@ class Seen(Known):
 def work(
     *events: Event,
     tenant: TenantId = HERE,
-    boundary: Boundary = Boundary(),
+    boundary: Boundary = NOTHING,
     decide: Callable[[Seen], list[Event]] | None = None,
     expects: tuple[Expectation, ...] = (),
     holds: tuple[Expectation, ...] = (),
