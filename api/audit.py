@@ -3,23 +3,25 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from fastapi import Query, Response
+from fastapi import Depends, Query, Response
 
 from api.acting import Reading
-from api.bodies import Answer, Cursor, Limit, place_of, router, time_text
+from api.bodies import Answer, Cursor, Limit, next_cursor, place_of, router, time_text
 from api.http import problems, server_sent_events
 from api.http.moments import AtPosition, parse_moment
 from api.http.server_sent_events import EventStream, Sent
-from api.permitted import may_read
+from api.permitted import may_read, may_read_own
 from domain.capabilities import EVENTS
 from domain.event import Entry, Instant, Sealed
 from domain.ids import KINDS, kind_of
 from domain.ledger import Query as Asked
 
 MayReadTrail = Annotated[Reading, may_read("audit:read", stored=False)]
+MayReadOwnTrail = Annotated[Reading, may_read_own("audit:read")]
 MOST_WAIT: Final = 30.0
 routes = router("audit")
 
@@ -132,11 +134,11 @@ def _tags(subject: str | None, tag: str | None, actor: str | None, correlation: 
     return tuple(tags)
 
 
-def _types(types: list[str]) -> tuple[str, ...]:
-    for each in types:
+def _types(types: list[str] | None) -> tuple[str, ...]:
+    for each in types or ():
         if each not in EVENTS and not each.startswith("opaque:"):
             raise problems.unprocessable("type names no event; the documentation lists them")
-    return tuple(types)
+    return tuple(types or ())
 
 
 def _bound(reading: Reading, text: str | None, *, first: bool) -> int:
@@ -154,87 +156,118 @@ def _bound(reading: Reading, text: str | None, *, first: bool) -> int:
 Bound = Annotated[str | None, Query(max_length=64, description="A position, or a time as RFC 3339.")]
 
 
-@routes.get("/tenants/{tenant}/trail")
-async def search_trail(
-    reading: MayReadTrail,
-    actor: AnyId | None = None,
-    subject: AnyId | None = None,
-    tag: Tag | None = None,
-    type: Annotated[list[Type], Query(max_length=50)] = [],  # noqa: B006
-    correlation: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{8,64}$")] = None,
-    start: Annotated[Bound, Query(alias="from")] = None,
-    end: Annotated[Bound, Query(alias="to")] = None,
-    order: Literal["newest", "oldest"] = "newest",
-    limit: Limit = 100,
-    cursor: Cursor = None,
-) -> Trail:
+@dataclass(frozen=True)
+class TrailQuery:
     """Events that carry everything asked for, of any of the types, in a range of positions or times."""
-    after, until = _bound(reading, start, first=True), _bound(reading, end, first=False)
-    tags = _tags(subject, tag, actor, correlation)
-    of = f"trail {tags} {sorted(type)} {order}"
-    if place := place_of(reading, cursor, of):
-        if order == "newest":
+
+    actor: AnyId | None = None
+    subject: AnyId | None = None
+    tag: Tag | None = None
+    type: Annotated[list[Type] | None, Query(max_length=50)] = None
+    correlation: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{8,64}$")] = None
+    start: Annotated[Bound, Query(alias="from")] = None
+    end: Annotated[Bound, Query(alias="to")] = None
+    order: Literal["newest", "oldest"] = "newest"
+    limit: Limit = 100
+    cursor: Cursor = None
+
+
+@routes.get("/tenants/{tenant}/trail")
+async def search_trail(reading: MayReadTrail, query: Annotated[TrailQuery, Depends()]) -> Trail:
+    """What happened in a tenant: who did it, on whose behalf, under what authority, when and from where."""
+    return await _search(reading, query)
+
+
+@routes.get("/trail")
+async def search_own_trail(reading: MayReadOwnTrail, query: Annotated[TrailQuery, Depends()]) -> Trail:
+    """The same of the key's own tenant, or of the one that an operator names."""
+    return await _search(reading, query)
+
+
+async def _search(reading: Reading, query: TrailQuery) -> Trail:
+    after, until = _bound(reading, query.start, first=True), _bound(reading, query.end, first=False)
+    tags = _tags(query.subject, query.tag, query.actor, query.correlation)
+    newest = query.order == "newest"
+    of = f"trail {tags} {sorted(query.type or ())} {query.order}"
+    if place := place_of(reading, query.cursor, of):
+        if newest:
             until = min(until, int(place) - 1)
         else:
             after = max(after, int(place))
-    query = Asked(tags, _types(type), after, until)
-    newest = order == "newest"
-    found = await asyncio.to_thread(reading.node.history.entries, reading.tenant, query, limit + 1, newest)
+    asked = Asked(tags, _types(query.type), after, until)
+    found = await asyncio.to_thread(reading.node.history.entries, reading.tenant, asked, query.limit + 1, newest)
     more = None
-    if len(found) > limit:
-        more = reading.node.cursors.encode({"after": str(found[limit - 1].position)}, of=f"{of} of {reading.tenant}")
-    return Trail(items=[event_body(reading, each) for each in found[:limit]], next=more, position=reading.at.position)
+    if len(found) > query.limit:
+        more = next_cursor(reading, str(found[query.limit - 1].position), of)
+    return Trail(
+        items=[event_body(reading, each) for each in found[: query.limit]], next=more, position=reading.at.position
+    )
 
 
-After = Annotated[int, Query(ge=0, le=2**53, description="Events beyond this position.")]
+@dataclass(frozen=True)
+class EventsQuery:
+    """Events beyond a position, that carry the tag, by the actor, of any of the types."""
+
+    after: Annotated[int, Query(ge=0, le=2**53, description="Events beyond this position.")] = 0
+    tag: Tag | None = None
+    actor: AnyId | None = None
+    type: Annotated[list[Type] | None, Query(max_length=50)] = None
+
+    def asked(self, after: int) -> Asked:
+        return Asked(_tags(None, self.tag, self.actor, None), _types(self.type), after)
+
+
+Wait = Annotated[float, Query(ge=0, le=MOST_WAIT, description="Seconds to wait if nothing is there yet.")]
+Lasts = Annotated[float, Query(gt=0, le=3600, description="Seconds after which the stream ends.")]
+EventsAsked = Annotated[EventsQuery, Depends()]
 
 
 @routes.get("/tenants/{tenant}/events")
-async def read_events(
-    reading: MayReadTrail,
-    after: After = 0,
-    tag: Tag | None = None,
-    actor: AnyId | None = None,
-    type: Annotated[list[Type], Query(max_length=50)] = [],  # noqa: B006
-    limit: Limit = 100,
-    wait: Annotated[float, Query(ge=0, le=MOST_WAIT, description="Seconds to wait if nothing is there yet.")] = 0,
-) -> Events:
+async def read_events(reading: MayReadTrail, query: EventsAsked, limit: Limit = 100, wait: Wait = 0) -> Events:
     """A tenant's events in order, from a position: send `next` as `after` to go on."""
-    query = Asked(_tags(None, tag, actor, None), _types(type), after)
+    return await _read(reading, query, limit, wait)
+
+
+@routes.get("/events")
+async def read_own_events(reading: MayReadOwnTrail, query: EventsAsked, limit: Limit = 100, wait: Wait = 0) -> Events:
+    """The same of the key's own tenant, or of the one that an operator names."""
+    return await _read(reading, query, limit, wait)
+
+
+async def _read(reading: Reading, query: EventsQuery, limit: int, wait: float) -> Events:
+    asked = query.asked(query.after)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + (0 if reading.as_of else wait)
     while True:
         head = reading.at.position if reading.as_of else reading.node.feed.head(reading.tenant)
-        query = msgspec.structs.replace(query, until=head)
-        found = await asyncio.to_thread(reading.node.history.entries, reading.tenant, query, limit)
+        asked = msgspec.structs.replace(asked, until=head)
+        found = await asyncio.to_thread(reading.node.history.entries, reading.tenant, asked, limit)
         left = deadline - loop.time()
         if found or left <= 0 or reading.node.stopping.is_set():
             break
-        query = msgspec.structs.replace(query, after=max(query.after, head))
+        asked = msgspec.structs.replace(asked, after=max(asked.after, head))
         await reading.node.feed.wait(reading.tenant, head, left)
-    following = found[-1].position if len(found) == limit else max(head, after)
+    following = found[-1].position if len(found) == limit else max(head, query.after)
     return Events(items=[event_body(reading, each) for each in found], next=following, head=head)
 
 
-@routes.get(
-    "/tenants/{tenant}/events/stream",
-    response_class=Response,
-    responses=server_sent_events.RESPONSES,
-)
-async def stream_events(
-    reading: MayReadTrail,
-    after: After = 0,
-    tag: Tag | None = None,
-    actor: AnyId | None = None,
-    type: Annotated[list[Type], Query(max_length=50)] = [],  # noqa: B006
-    lasts: Annotated[float, Query(gt=0, le=3600, description="Seconds after which the stream ends.")] = 3600,
-) -> Response:
+@routes.get("/tenants/{tenant}/events/stream", response_class=Response, responses=server_sent_events.RESPONSES)
+async def stream_events(reading: MayReadTrail, query: EventsAsked, lasts: Lasts = 3600) -> Response:
     """The same as server-sent events; the id of each is its position, so Last-Event-ID goes on where it broke off."""
-    resumed = reading.header("last-event-id")
+    return _stream(reading, query, lasts)
+
+
+@routes.get("/events/stream", response_class=Response, responses=server_sent_events.RESPONSES)
+async def stream_own_events(reading: MayReadOwnTrail, query: EventsAsked, lasts: Lasts = 3600) -> Response:
+    """The same of the key's own tenant, or of the one that an operator names."""
+    return _stream(reading, query, lasts)
+
+
+def _stream(reading: Reading, query: EventsQuery, lasts: float) -> Response:
+    after, resumed = query.after, reading.header("last-event-id")
     if resumed is not None and resumed.isascii() and resumed.isdigit() and len(resumed) < 17:
         after = max(after, int(resumed))
-    query = Asked(_tags(None, tag, actor, None), _types(type), after)
-    return EventStream(_sent(reading, query), stopping=reading.node.stopping, lasts=lasts)
+    return EventStream(_sent(reading, query.asked(after)), stopping=reading.node.stopping, lasts=lasts)
 
 
 async def _sent(reading: Reading, query: Asked) -> AsyncGenerator[Sent, None]:

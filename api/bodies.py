@@ -104,6 +104,11 @@ def place_of(reading: Reading, cursor: str | None, of: str) -> str:
     return place["after"]
 
 
+def next_cursor(reading: Reading, key: str, of: str) -> str:
+    """Where the page after this key begins."""
+    return reading.node.cursors.encode({"after": key}, of=_listing(reading.tenant, of))
+
+
 def page_of(
     reading: Reading,
     found: Sequence[Versioned[Any]],
@@ -112,9 +117,7 @@ def page_of(
     body: Callable[[Versioned[Any]], B],
 ) -> Page[B]:
     """A page of rows that were asked for with one more than `limit`."""
-    more = None
-    if len(found) > limit:
-        more = reading.node.cursors.encode({"after": found[limit - 1].key}, of=_listing(reading.tenant, of))
+    more = next_cursor(reading, found[limit - 1].key, of) if len(found) > limit else None
     return Page(
         items=[body(each) for each in found[:limit]],
         next=more,

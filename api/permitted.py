@@ -5,7 +5,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from fastapi import Depends, Path, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 from fastapi.security import HTTPBearer
 
 from api.acting import Acting, Reading, body_hash, key_hash, resident
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from adapters.credentials import Credential
     from api.wiring import Node
 
-TenantInPath = Annotated[
-    str, Path(pattern=r"^(ten_[0-9a-f]{32}|_deployment)$", examples=["ten_0195c2d4a1b00123456789abcdef0123"])
-]
+TENANT_PATTERN: Final = r"^(ten_[0-9a-f]{32}|_deployment)$"
+TenantInPath = Annotated[str, Path(pattern=TENANT_PATTERN, examples=["ten_0195c2d4a1b00123456789abcdef0123"])]
 _bearer: Final = HTTPBearer(auto_error=False, description="An operator key, or an API key of the tenant.")
 _MISSING_TENANT: Final = "the tenant does not exist, or the key is another tenant's"
 
 
-def node_of(request: Request) -> "Node":
+async def node_of(request: Request) -> "Node":
+    """A coroutine, because FastAPI sends plain functions to a thread."""
     node: Node = request.app.state.node
     return node
 
@@ -169,6 +169,27 @@ def may_read_deployment(permission: str) -> Any:
     ) -> Reading:
         reading: Reading = await let_in(Reading, node, request, response, DEPLOYMENT, permission)
         return await at_moment(reading, as_of, known, response)
+
+    return Depends(dependency)
+
+
+def may_read_own(permission: str) -> Any:
+    """A caller who may read history in the tenant of their key; an operator names the tenant in the query."""
+
+    async def dependency(
+        request: Request,
+        response: Response,
+        node: TheNode,
+        as_of: AskedMoment,
+        known: KnownPosition,
+        _: Annotated[Any, Depends(_bearer)],
+        tenant: Annotated[
+            str | None, Query(pattern=TENANT_PATTERN, description="Which tenant; a tenant's own key need not say.")
+        ] = None,
+    ) -> Reading:
+        own = credential_of(node, request).tenant
+        reading: Reading = await let_in(Reading, node, request, response, TenantId(tenant or own), permission)
+        return await at_moment(reading, as_of, known, response, stored=False)
 
     return Depends(dependency)
 

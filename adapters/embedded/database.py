@@ -1,6 +1,7 @@
 """Connections to the embedded log's SQLite file: one that writes, and one that reads for each thread."""
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -48,6 +49,8 @@ class Database:
     def open(self, *, read_only: bool = False) -> sqlite3.Connection:
         """One more connection, which the caller closes."""
         target = str(self._path or ":memory:")
+        if self._path and not read_only:
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its other files the same mode
         if read_only and self._path:
             target = self._path.absolute().as_uri() + "?mode=ro"
         connection = sqlite3.connect(

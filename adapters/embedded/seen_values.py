@@ -48,6 +48,11 @@ class SeenValues:
             self._less_recent, self._recent = self._recent, set()
             self._start()
 
+    def wait(self) -> None:
+        """Until the file has been read, if it is being read."""
+        if (thread := self._thread) is not None:
+            thread.join()
+
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._load, name="seen values", daemon=True)
         self._thread.start()

@@ -58,7 +58,8 @@ routes = scim_router()
 
 @routes.post("/Users", **documented(ScimResource, status=201, takes_body=True, changes=True), openapi_extra=SHOWING)
 async def create_user(body: UserBody, caller: MayManageUsers) -> Response:
-    person = decompose({"active": True, **read_resource(body, USER, caller.tolerance)})
+    resource = {"active": True, **read_resource(body, USER, caller.tolerance)}
+    person = decompose(resource)
     user = UserId(caller.new_subject("usr"))
     command = users.ProvisionUser(
         user,
@@ -70,8 +71,8 @@ async def create_user(body: UserBody, caller: MayManageUsers) -> Response:
     )
     outcome = await caller.execute(command)
     row = caller.row_of(USERS, outcome)
-    at = Moment(outcome.position, outcome.instant)
-    return await _answered(caller, Versioned(row.user, outcome.position, row), at, 201)
+    made = user_resource(caller, Versioned(row.user, outcome.position, row), None if outcome.repeated else resource)
+    return caller.answer_resource(caller.projection(USER).apply(made), made["meta"], 201)
 
 
 @routes.get("/Users", **documented(ScimList), openapi_extra=LISTING)
@@ -159,19 +160,28 @@ def _own(caller: Provisioning, id: str) -> Versioned[UserRow]:
     return found
 
 
-async def _answered(caller: FromDirectory, found: Versioned[UserRow], at: Moment, status: int = 200) -> Response:
+async def _answered(caller: FromDirectory, found: Versioned[UserRow], at: Moment) -> Response:
     resource = user_resource(caller, found)
-    shown_part = await shown(UserShelf(caller, at), found.row, resource, caller.projection(USER))
-    return caller.answer_resource(shown_part, resource["meta"], status)
+    seen = await shown(UserShelf(caller, at), found.row, resource, caller.projection(USER))
+    return caller.answer_resource(seen, resource["meta"])
 
 
-def user_resource(caller: FromDirectory, found: Versioned[UserRow]) -> dict[str, Any]:
-    """The user as they are answered, but for their groups. Of a person who was erased, only that there was one."""
+def user_resource(
+    caller: FromDirectory, found: Versioned[UserRow], known: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The user as they are answered, but for their groups. Of a person who was erased, only that there was one.
+
+    `known` is the canonical resource, where it need not be opened.
+    """
     row = found.row
-    person = opened(caller, row)
-    resource = recompose(person)[0] if person is not None else {"schemas": [USER.urn], "active": row.active}
+    resource = known or _opened_resource(caller, row)
     meta = caller.meta(USER, row.user, row.created_at, row.changed_at, found.since)
     return {**resource, "id": row.user, "meta": meta}
+
+
+def _opened_resource(caller: FromDirectory, row: UserRow) -> dict[str, Any]:
+    person = opened(caller, row)
+    return recompose(person)[0] if person is not None else {"schemas": [USER.urn], "active": row.active}
 
 
 def _no_user() -> problems.Problem:
