@@ -5,11 +5,11 @@ Permission and tenant arrive together, as the type of a parameter (`api/permitte
 
 import copy
 import hashlib
-import json
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, TypeVar
 
+import msgspec
 from fastapi import Request, Response
 from msgspec import Struct
 
@@ -38,6 +38,17 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Struct)
 MOST_ATTEMPTS: Final = 3
+
+
+class Origin(Struct):
+    """From where a request came: sealed under its actor's key."""
+
+    address: str
+    user_agent: str
+    route: str
+
+
+_ORIGIN: Final = msgspec.json.Encoder()
 
 
 class Acting:
@@ -166,13 +177,9 @@ class Acting:
         actor = credential.actor_id
         request = self._request
         address = request.client.host if request.client else ""
-        origin = json.dumps(
-            {
-                "address": address,
-                "user_agent": request.headers.get("user-agent", "")[:500],
-                "route": request.scope["route"].path,
-            }
-        )
+        origin = _ORIGIN.encode(
+            Origin(address, request.headers.get("user-agent", "")[:500], request.scope["route"].path)
+        ).decode()
         keyring = self.node.keyring
         return Caller(
             tenant=self.tenant,

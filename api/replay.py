@@ -89,7 +89,7 @@ async def compare_moments(
     if cursor is not None:
         place = reading.node.cursors.decode(cursor, dict[str, str], of=_listing(reading, first))
         after = Place(place["view"], place["key"])
-        last = _moment(reading, place["to"])
+        last = Moment(int(place["to"]), Instant(int(place["at"])))
     try:
         found = await diff(
             reading.node.history, reading.node.views, EVERY_VIEW, reading.tenant, first, last, after=after, limit=limit
@@ -98,7 +98,7 @@ async def compare_moments(
         raise problems.unprocessable(str(problem)) from problem
     more = None
     if found.next is not None:
-        place = {"view": found.next.view, "key": found.next.key, "to": str(last.position)}
+        place = {"view": found.next.view, "key": found.next.key, "to": str(last.position), "at": str(last.instant)}
         more = reading.node.cursors.encode(place, of=_listing(reading, first))
     return Differences(
         items=[_difference(reading, each) for each in found.items], next=more, start=_at(first), end=_at(last)

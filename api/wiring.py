@@ -62,6 +62,7 @@ class Node:
         self.stopping = asyncio.Event()
         self.url = f"http://{configuration.host}:{configuration.port}"
         self._leaving = AsyncExitStack()
+        self._day, self._address_key = 0, ""
 
     async def start(self) -> None:
         """Opens the folder, and is ready to answer when this returns; stored views may still be catching up."""
@@ -122,7 +123,10 @@ class Node:
 
     def address_key(self) -> str:
         """The purpose of the key that blinds addresses this month."""
-        return datetime.now(UTC).strftime("address-%Y-%m")
+        day = self.clock() // 86_400_000_000
+        if day != self._day:
+            self._day, self._address_key = day, datetime.now(UTC).strftime("address-%Y-%m")
+        return self._address_key
 
     def scim_url(self, directory: DirectoryId | str) -> str:
         return f"{self.url}/scim/v2/{directory}"

@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.api.protocols.provisioning import Provider
 
-MOST_EXAMPLES = 40
+MOST_EXAMPLES = 15
 CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
 
 
