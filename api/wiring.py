@@ -4,6 +4,7 @@ import asyncio
 import gc
 import hashlib
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,6 +62,8 @@ class Node:
         self.metrics = CollectorRegistry()
         self.stopping = asyncio.Event()
         self.url = f"http://{configuration.host}:{configuration.port}"
+        self.on_erasure: list[Callable[[int], None]] = []
+        """Told the new erasure epoch: what holds opened values in memory drops them."""
         self._leaving = AsyncExitStack()
         self._day, self._address_key = 0, ""
 
@@ -141,6 +144,8 @@ class Node:
 
     async def finish_erasure(self, tenant: TenantId, position: int) -> None:
         """Return once nothing under the data folder can open what was erased: the last copies were in the WAL."""
+        for drop in self.on_erasure:
+            drop(self.keyring.epoch)
         try:
             await self.views.reach(tenant, position)
         except (ViewBehind, ViewUnavailable):  # they hold nothing that opens, and will show the deletion once they can

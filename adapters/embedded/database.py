@@ -128,9 +128,14 @@ class Database:
                 raise
 
     def truncate_wal(self) -> bool:
-        """Move the WAL into the file and empty it; whether no reader was in the way. The sequencer must be at rest."""
+        """Leave nothing behind of what was destroyed; whether no reader was in the way. The sequencer must be at rest.
+
+        The index is written anew, because SQLite leaves copies of entries in pages that it splits; then the WAL is
+        moved into the file and emptied.
+        """
         if self._path is None:
             return True
+        self.writer.execute("REINDEX handles_by_value")
         busy: int = self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         return busy == 0
 

@@ -91,7 +91,8 @@ async def not_here(caller: MayReadUsers) -> Response:
 
 def install(app: FastAPI, node: "Node") -> None:
     """What the face keeps while it is served, and how its own errors are answered."""
-    app.state.scim = ScimMemory(node.metrics)
+    memory = app.state.scim = ScimMemory(node.metrics)
+    node.on_erasure.append(memory.users.forget_erased)
     app.exception_handler(ScimError)(_on_scim_error)
 
 

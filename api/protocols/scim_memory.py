@@ -69,7 +69,7 @@ class OpenedUsers:
 
     def get(self, home: Home, user: str, since: int, epoch: int) -> Resource | None:
         """The user as they have been since that position, if that is what is kept. It must not be changed."""
-        self._forget_erased(epoch)
+        self.forget_erased(epoch)
         users = self._homes.get(home)
         opened = users.get(user) if users else None
         if opened is None or opened.since != since:
@@ -79,7 +79,7 @@ class OpenedUsers:
 
     def keep(self, home: Home, user: str, since: int, epoch: int, resource: Resource, size: int) -> None:
         """`size` is about how many bytes the user's values have."""
-        self._forget_erased(epoch)
+        self.forget_erased(epoch)
         weight = _FIXED_WEIGHT + _WEIGHT_OF_A_BYTE * size
         users = self._homes.setdefault(home, {})
         self._homes.move_to_end(home)
@@ -92,7 +92,8 @@ class OpenedUsers:
             users[user] = Opened(since, resource, weight)
             self.weight += weight
 
-    def _forget_erased(self, epoch: int) -> None:
+    def forget_erased(self, epoch: int) -> None:
+        """Drop what was opened in an earlier erasure epoch."""
         if epoch != self._epoch:
             self._epoch = epoch
             self._homes.clear()

@@ -190,6 +190,7 @@ async def test_what_was_destroyed_is_nowhere_in_the_files(tmp_path: Path) -> Non
         handles = {who: handle for who, (_, handle) in zip(people, found, strict=True)}
         hashes = lookups(log)
         everything = {who: [*keys_of(log, who), hashes[handles[who]]] for who in people}
+        indexed = {who: hashes[handles[who]][:8] for who in people}
         gone, kept = people[::10], [who for who in people if who not in people[::10]]
         await asyncio.gather(*(erase(log, who, handles[who]) for who in gone))
         await sealed_and_recorded(log, user(9999), "somebody new")
@@ -200,6 +201,7 @@ async def test_what_was_destroyed_is_nowhere_in_the_files(tmp_path: Path) -> Non
             for secret in everything[who]:
                 assert not any(part in left for part in parts(secret)), who
         assert all(secret in left for who in kept for secret in everything[who])
+        assert not any(indexed[who] in left for who in gone)
     left = bytes_below(tmp_path)
     assert not any(part in left for who in gone for secret in everything[who] for part in parts(secret))
 
