@@ -29,6 +29,7 @@ RECORDED_SINGLY: Final = 10
 """Refusals of one actor, command and reason within a window; more are summed up."""
 WINDOW: Final = 60_000_000
 MOST_COUNTED: Final = 10_000
+MOST_DELEGATES: Final = 4
 
 
 REFUSALS: Final = {each.__name__: each for each in (Refused, Missing, Taken, NotPermitted)}
@@ -62,6 +63,7 @@ class LocalLedger:
     async def execute(
         self, command: Command, by: Caller, *, expects: Iterable[Expectation] = (), keys: NewKeys | None = None
     ) -> Outcome:
+        _must_be_meant(command, by)
         decider = DECIDERS[type(command)]
         name = type(command).__name__
         work = Work(
@@ -142,6 +144,15 @@ _LIVES: Final[dict[type[Event], str]] = {
     tenants.TenantResumed: "active",
     tenants.TenantDeleted: "deleted",
 }
+
+
+def _must_be_meant(command: Command, by: Caller) -> None:
+    """A defect of ours, if not: a command about one tenant in another's history, or a chain that no event can carry."""
+    about = getattr(command, "tenant", by.tenant)
+    if about != by.tenant and by.tenant != DEPLOYMENT:
+        raise ValueError(f"{type(command).__name__} names another tenant than its caller acts in")
+    if len(by.on_behalf_of) > MOST_DELEGATES:
+        raise Refused(f"the chain of delegation is longer than {MOST_DELEGATES}; act more directly")
 
 
 class _Alive(Known):

@@ -11,7 +11,7 @@ from domain.view import Close, View
 
 
 class UserRow(msgspec.Struct, frozen=True):
-    """A user who exists, or was erased (then only `erased` says anything)."""
+    """A user who exists. Whoever opens it finds nothing behind the sealed values once the person is erased."""
 
     user: UserId
     user_name: Sealed

@@ -8,6 +8,8 @@ from domain.event import Sealed
 Put = Callable[[list[bytes], Any], None]
 
 _SMALL: Final = tuple(bytes((number << 1,)) for number in range(64))
+_LEAST: Final = -(1 << 63)
+_MOST: Final = (1 << 63) - 1
 NULL: Final = b"\x00"
 SOME: Final = b"\x02"
 
@@ -16,9 +18,11 @@ def long(number: int) -> bytes:
     """A zigzag varint."""
     if 0 <= number < 64:
         return _SMALL[number]
-    rest = (number << 1) ^ (number >> 63)
-    if rest < 0:
+    if not _LEAST <= number <= _MOST:
         raise OverflowError("the number does not fit 64 bits")
+    rest = (number << 1) ^ (number >> 63)
+    if rest < 1 << 14:
+        return bytes((rest,)) if rest < 128 else bytes(((rest & 127) | 128, rest >> 7))
     out = bytearray()
     while rest > 127:
         out.append((rest & 127) | 128)

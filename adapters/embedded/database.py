@@ -32,6 +32,8 @@ class Database:
         self._readers: list[sqlite3.Connection] = []
         self.lock = threading.RLock()
         """Held by whoever uses the shared connection of a database in memory."""
+        self.has_slack = True
+        """Whether pages may hold copies of what was destroyed; the last process may not have come to see to it."""
         self._folder = FolderLock(path.parent) if path and not read_only else None
         self._shared = self.open() if path is None else None
         if not read_only:
@@ -135,7 +137,9 @@ class Database:
         """
         if self._path is None:
             return True
-        self.writer.execute("REINDEX handles_by_value")
+        if self.has_slack:
+            self.writer.execute("REINDEX handles_by_value")
+            self.has_slack = False
         busy: int = self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         return busy == 0
 

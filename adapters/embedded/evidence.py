@@ -57,8 +57,11 @@ class LogEvidence:
         """
         with closing(self._database.open(read_only=True)) as connection:
             connection.execute("BEGIN")
-            end = end_of_log(connection)
-            check_commits(connection, end.sequence, progress)
+            try:
+                end = end_of_log(connection)
+                check_commits(connection, end.sequence, progress)
+            except sqlite3.DatabaseError as problem:
+                raise LogBroken("the file can't be read to its end: restore the newest backup") from problem
         with closing(self._database.open(read_only=True)) as connection:
             if end.sequence and self._tail.exists():
                 tail = TailFile(self._tail)
@@ -73,7 +76,7 @@ class LogEvidence:
 
 def check_commits(connection: sqlite3.Connection, last: int, progress: Progress) -> None:
     """That the chain of hashes is the one that follows from the events, without a gap. Raises LogBroken."""
-    events = connection.execute("SELECT sequence, stored FROM events ORDER BY sequence")
+    events = connection.execute("SELECT sequence, CAST(stored AS BLOB) FROM events ORDER BY sequence")
     chain, done = bytes(32), 0
     for first, count, kept in connection.execute("SELECT first, count, chain FROM commits ORDER BY first"):
         leaves = list(_leaves(events, first, count))
@@ -96,7 +99,8 @@ def check_trees(connection: sqlite3.Connection) -> None:
 def _tree(connection: sqlite3.Connection, number: int, position: int, frontier: bytes) -> Tree:
     tree = Frontier()
     rows = connection.execute(
-        "SELECT position, stored FROM events WHERE tenant = ? AND position <= ? ORDER BY position", (number, position)
+        "SELECT position, CAST(stored AS BLOB) FROM events WHERE tenant = ? AND position <= ? ORDER BY position",
+        (number, position),
     )
     for place, stored in rows:
         if place != tree.size + 1:

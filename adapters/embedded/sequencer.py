@@ -228,6 +228,8 @@ class EmbeddedSequencer:
         """On the commit thread: the log first, then the note of it; only then may anybody be answered."""
         with self._database.writing() as connection:
             batch.write(connection)
+        if batch.ring.destroyed:
+            self._database.has_slack = True
         if self._tail:
             try:
                 self._tail.note(batch.last, self._clock(), batch.chain)
