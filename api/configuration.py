@@ -89,5 +89,6 @@ def decode_root_key(text: str) -> bytes:
         if len(key) == 32:
             return key
     raise ConfigurationError(
-        "the root key must be 32 bytes, as 64 hexadecimal digits: `openssl rand -hex 32` makes one"
+        "MUNIMENT_ROOT_KEY (or the file with it) must hold 32 bytes, as 64 hexadecimal digits: "
+        "`openssl rand -hex 32` makes them"
     )

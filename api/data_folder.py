@@ -39,6 +39,11 @@ class DataFolder:
         """Where a running node says under which URL it answers."""
         return self.path / "node.url"
 
+    @property
+    def unfinished_backup(self) -> Path:
+        """Where a backup is copied to before it is sent; gone when the node starts."""
+        return self.path / "backup.unfinished"
+
     def make(self) -> None:
         """Create the folder, for its owner alone. Raises ConfigurationError."""
         try:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import tarfile
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ _CHUNK: Final = 1 << 18
 _BACKUP: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "A tar archive of the backup.", "content": {"application/x-tar": {}}}
 }
+_one_at_a_time: Final = threading.Lock()
 
 routes = router("node")
 
@@ -50,8 +52,9 @@ async def back_up(caller: MayManageNode) -> Response:
 
 def _copied(node: Any) -> list[tuple[str, BinaryIO]]:
     """The files of a backup, open and with no name any more: an erasure must not find them in the folder."""
-    folder: Path = node.folder.path / "backup.unfinished"
-    shutil.rmtree(folder, ignore_errors=True)
+    folder: Path = node.folder.unfinished_backup
+    if not _one_at_a_time.acquire(blocking=False):
+        raise problems.unavailable("another backup is being made; ask again in a minute", 60)
     try:
         folder.mkdir(mode=0o700)
         node.copy_log(folder)
@@ -60,6 +63,7 @@ def _copied(node: Any) -> list[tuple[str, BinaryIO]]:
         raise problems.unavailable(f"the backup can't be made ({problem.strerror})", 60) from problem
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        _one_at_a_time.release()
 
 
 async def _archive(files: list[tuple[str, BinaryIO]]) -> AsyncGenerator[bytes, None]:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import hashlib
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -83,6 +84,7 @@ class Node:
             structlog.get_logger().warning("root key lies beside the data", path="root.key")
         self.database = Database(self.folder.ledger)
         self._leaving.callback(self.database.close)
+        shutil.rmtree(self.folder.unfinished_backup, ignore_errors=True)
         self.keyring = Keyring(self.database, root_key)
         tail = TailFile(self.folder.tail)
         self._leaving.callback(tail.close)

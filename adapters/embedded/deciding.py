@@ -118,14 +118,15 @@ class Decisions:
     def _read(self, tenant: TenantState, boundary: Boundary, known: Known) -> None:
         """Shows `known` the latest events that the boundary names, in order."""
         index = self._index
-        positions: set[int] = set()
+        found: dict[int, Recorded] = {}
         for item in boundary.items:
             if item.tenant is None or item.tenant == tenant.tenant:
-                positions.update(index.latest(tenant, item.tags[0], item.types))
+                for each in index.latest(tenant, item.tags[0], item.types):
+                    found[each.position] = each
             else:
                 self._read(index.tenant(item.tenant), Boundary((Item(item.tags, item.types),)), known)
-        for position in sorted(positions):
-            known.evolve(index.event(tenant, position))
+        for position in sorted(found):
+            known.evolve(found[position])
         for tally in boundary.tallies:
             known.tallies[tally.name] = self._tally(tenant, tally)
 
@@ -152,20 +153,35 @@ class Decisions:
         command = f"command:{meta.command_id}"
         try:
             for place, (event, tags, body) in enumerate(encoded, 1):
-                nth, number = self._tag(tenant, event, tags, command, place)
-                self._add(tenant, event, body, nth, number, now)
+                self._add(tenant, event, tags, body, command, place, now)
             if work.keys is not None and (work.keys.keys or work.keys.handles):
                 self._keep(tenant.tenant, work.keys, shared + b"".join([each[2].own for each in encoded]))
         except Exception as problem:
             raise BatchBroken from problem
         self._batch.tenants[tenant.number] = tenant
 
-    def _tag(
-        self, tenant: TenantState, event: Event, tags: list[str], command: str, place: int
-    ) -> tuple[list[int], int]:
-        """Notes the event under its tags; answers the how-manieth with each it is, and its type's number."""
-        states, postings, nth = tenant.tags, self._batch.postings, []
-        position, number = tenant.position + 1, self._index.type_number(event.type_name)
+    def _add(
+        self, tenant: TenantState, event: Event, tags: list[str], body: Body, command: str, place: int, now: Instant
+    ) -> None:
+        batch, number = self._batch, self._index.type_number(event.type_name)
+        position = tenant.position + 1
+        recorded = Recorded(tenant.tenant, position, now, event)
+        nth = self._note(tenant, recorded, number, tags, command, place)
+        stored, start = frame(type(event), position, now, nth, new_event_id(now), body)
+        leaf = leaf_hash(stored)
+        tenant.position, tenant.instant = position, now
+        tenant.frontier.append(leaf)
+        batch.leaves.append(leaf)
+        batch.rows.append((batch.last + 1, tenant.number, position, number, now, start, stored))
+        batch.recorded[tenant.number, position] = recorded
+        if type(event) is SubjectErased:
+            batch.ring.destroy(tenant.tenant, event.user, event.handles)
+
+    def _note(
+        self, tenant: TenantState, recorded: Recorded, number: int, tags: list[str], command: str, place: int
+    ) -> list[int]:
+        """Notes the event under its tags; answers the how-manieth with each it is."""
+        states, postings, position, nth = tenant.tags, self._batch.postings, recorded.position, []
         for tag in tags:
             if tag == command:  # nobody has seen it before, and nobody's boundary names it
                 nth.append(place)
@@ -173,23 +189,10 @@ class Decisions:
                 continue
             state = states.get(tag) or self._index.tag(tenant, tag)
             state.count = count = state.count + 1
-            state.latest[number] = position
+            state.latest[number] = recorded
             nth.append(count)
             postings.append((state.key, number, position, count))
-        return nth, number
-
-    def _add(self, tenant: TenantState, event: Event, body: Body, nth: list[int], number: int, now: Instant) -> None:
-        batch = self._batch
-        position = tenant.position + 1
-        stored, start = frame(type(event), position, now, nth, new_event_id(now), body)
-        leaf = leaf_hash(stored)
-        tenant.position, tenant.instant = position, now
-        tenant.frontier.append(leaf)
-        batch.leaves.append(leaf)
-        batch.rows.append((batch.last + 1, tenant.number, position, number, now, start, stored))
-        batch.recorded[tenant.number, position] = Recorded(tenant.tenant, position, now, event)
-        if type(event) is SubjectErased:
-            batch.ring.destroy(tenant.tenant, event.user, event.handles)
+        return nth
 
     def _keep(self, tenant: TenantId, keys: NewKeys, recorded: bytes) -> None:
         """Bring into being those keys and handles that what was recorded names: a refusal names few."""

@@ -21,8 +21,8 @@ from domain.event import Event, Instant, Recorded
 from domain.ids import TenantId
 from domain.tree import Frontier
 
-MOST_CACHED_TAGS: Final = 100_000
-MOST_CACHED_EVENTS: Final = 20_000
+MOST_CACHED_TAGS: Final = 50_000
+MOST_CACHED_EVENTS: Final = 5_000
 MOST_CACHED_TENANTS: Final = 50_000
 _COMMAND: Final = NUMBERS["command"]
 _KIND: Final = slice(0, 6)
@@ -102,10 +102,8 @@ class Index:
 
     def begin(self, batch: Batch) -> None:
         """A batch to fill. The one before is being committed; the one before that is in the file."""
-        if len(self._events) > MOST_CACHED_EVENTS:
-            for place in list(islice(self._events, MOST_CACHED_EVENTS // 10)):
-                del self._events[place]
-        self._events.update(self._shipped.recorded)
+        while len(self._events) > MOST_CACHED_EVENTS:
+            del self._events[next(iter(self._events))]
         if not self._batch.rows:  # then it won't be committed
             batch.types += self._batch.types
         self._shipped, self._batch = self._batch, batch
@@ -148,15 +146,28 @@ class Index:
                 self._load(state)
         return state
 
-    def latest(self, tenant: TenantState, tag: str, types: tuple[type[Event] | str, ...]) -> list[int]:
-        """Where the last event of each of these types with the tag is."""
-        latest = self.tag(tenant, tag).latest
+    def latest(self, tenant: TenantState, tag: str, types: tuple[type[Event] | str, ...]) -> list[Recorded]:
+        """The last event of each of these types with the tag."""
+        latest = (tenant.tags.get(tag) or self.tag(tenant, tag)).latest
         if not latest:
             return []
-        numbers = self._numbers.get(types)
-        if numbers is None:
-            numbers = self._numbers[types] = tuple(map(self.type_number, types))
-        return [latest[number] for number in numbers if number in latest]
+        found: list[Recorded] = []
+        for number in self._numbers.get(types) or self._numbers_of(types):
+            last = latest.get(number)
+            if last is not None:
+                if isinstance(last, int):
+                    last = latest[number] = self.event(tenant, last)
+                found.append(last)
+        return found
+
+    def _numbers_of(self, types: tuple[type[Event] | str, ...]) -> tuple[int, ...]:
+        numbers = self._numbers[types] = tuple(map(self.type_number, types))
+        return numbers
+
+    def _positions_of_latest(self, tag: TagState, types: tuple[type[Event] | str, ...]) -> list[int]:
+        """Where they are; of all types if none is named."""
+        numbers = (self._numbers.get(types) or self._numbers_of(types)) if types else tag.latest
+        return [_position(tag.latest[number]) for number in numbers if number in tag.latest]
 
     def _beyond(self, kind: bytes) -> bytes:
         """Ids begin with their time, so most new tags lie beyond all that the file holds: no need to look."""
@@ -186,7 +197,7 @@ class Index:
     def event(self, tenant: TenantState, position: int) -> Recorded:
         """One event, from the batch, the cache or the file."""
         place = (tenant.number, position)
-        found = self._batch.recorded.get(place) or self._events.get(place) or self._shipped.recorded.get(place)
+        found = self._events.get(place) or self._batch.recorded.get(place) or self._shipped.recorded.get(place)
         if found is None:
             instant, own, stored = self._connection.execute(
                 "SELECT instant, own, stored FROM events WHERE tenant = ? AND position = ?", place
@@ -198,7 +209,7 @@ class Index:
     def tagged(self, tenant: TenantState, tag: str, types: Iterable[type[Event]], after: int) -> list[Recorded]:
         """All events with a tag and one of the types after a position, oldest first: what tallies read."""
         state = self.tag(tenant, tag)
-        numbers = [number for number in map(self.type_number, types) if state.latest.get(number, 0) > after]
+        numbers = [number for number in map(self.type_number, types) if _position(state.latest.get(number, 0)) > after]
         positions = [position for number in numbers for position in self._positions(state.key, number, after)]
         return [self.event(tenant, position) for position in sorted(positions)]
 
@@ -219,8 +230,7 @@ class Index:
         if tenant.position <= after:
             return False
         if len(tags) == 1:
-            found = self.latest(tenant, tags[0], types) if types else self.tag(tenant, tags[0]).latest.values()
-            return bool(found) and max(found) > after
+            return max(self._positions_of_latest(self.tag(tenant, tags[0]), types), default=0) > after
         numbers = [self.type_number(each) for each in types]
         if tags:
             return self._grew_with_all(tenant, tags, numbers, after)
@@ -239,7 +249,7 @@ class Index:
     def _grew_with_all(self, tenant: TenantState, tags: tuple[str, ...], numbers: list[int], after: int) -> bool:
         rarest, *others = sorted((self.tag(tenant, tag) for tag in tags), key=lambda each: each.count)
         for number in numbers or rarest.latest:
-            if any(state.latest.get(number, 0) <= after for state in (rarest, *others)):
+            if any(_position(state.latest.get(number, 0)) <= after for state in (rarest, *others)):
                 continue
             for position in self._positions(rarest.key, number, after):
                 if all(self._carries(other.key, number, position) for other in others):
@@ -251,3 +261,7 @@ class Index:
             "SELECT 1 FROM postings WHERE tag = ? AND type = ? AND position = ?", (key, number, position)
         ).fetchone()
         return found is not None or position in self._in_batches(key, number)
+
+
+def _position(last: Recorded | int) -> int:
+    return last if isinstance(last, int) else last.position

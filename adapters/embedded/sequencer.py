@@ -245,6 +245,7 @@ class EmbeddedSequencer:
         """The batch left no trace: forget what was decided, and say so to everybody in it."""
         full = isinstance(problem, sqlite3.OperationalError) and "full" in str(problem)
         why = "the disk is full: make room, and send the command again" if full else "the commit failed; try again"
+        asyncio.get_running_loop().call_exception_handler({"message": "a commit has failed", "exception": problem})
         lost = self._batch.answers
         self._spoilt = None
         try:

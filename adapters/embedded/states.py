@@ -1,18 +1,19 @@
 """What the writer keeps in memory of a tenant and of a tag."""
 
+from domain.event import Recorded
 from domain.ids import TenantId
 from domain.tree import Frontier
 
 
 class TagState:
-    """A tag's key, how many events carry it, and where the last of each type is."""
+    """A tag's key, how many events carry it, and the last of each type: itself, or where it is."""
 
     __slots__ = ("count", "key", "latest")
 
     def __init__(self, key: bytes) -> None:
         self.key = key
         self.count = 0
-        self.latest: dict[int, int] = {}
+        self.latest: dict[int, Recorded | int] = {}
 
 
 class TenantState:

@@ -138,7 +138,7 @@ def test_what_fits_takes_at_most_65535_bytes_wherever_it_is_placed(size: int, ta
 
 def test_what_does_not_fit_is_refused_with_what_to_do() -> None:
     body = Body(b"", bytes(65_535), b"")
-    with pytest.raises(TooLarge, match="OpaqueRecorded would take [0-9]+ bytes; .* send less at once"):
+    with pytest.raises(TooLarge, match=r"opaque:noted would take [0-9]+ bytes; .* send less at once"):
         must_fit(OpaqueRecorded(Code("noted"), b""), body, 0)
 
 

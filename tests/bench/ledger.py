@@ -1,5 +1,6 @@
 """The ledger: durable commands a second, against a peer, against the least that could be done, and on one hot tag."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from statistics import median, quantiles
@@ -8,11 +9,13 @@ from typing import Final
 import uvloop
 
 from tests.bench.office import Office, rate
+from tests.bench.peer import peer
 from tests.bench.plain import PlainLoop
 from tests.bench.table import Row, versus
 
 ROUNDS: Final = 7
 ROUND: Final = 3_000
+PEER_ROUND: Final = 400
 PEOPLE: Final = 2_000
 
 
@@ -41,11 +44,25 @@ async def _rows(folder: Path) -> AsyncIterator[Row]:
         first = PEOPLE + number * ROUND
         ours_new.append(await rate(office.provision, first, ROUND))
         theirs_new.append(plain.rate(provisions, ROUND))
+    with peer(folder / "peer") as other:
+        await asyncio.to_thread(other.rate, 0, PEER_ROUND)
+        ours_again, peers = [], []
+        for number in range(1, ROUNDS + 1):
+            ours_again.append(await rate(office.change, number * ROUND, ROUND))
+            peers.append(await asyncio.to_thread(other.rate, number * PEER_ROUND, PEER_ROUND))
     await office.close()
     plain.close()
-    loop = "only encode, seal and commit: {:,.0f}/s"
     yield Row(
         "execute: two tags, five sealed fields, 64 callers",
+        median(ours_again),
+        "commands/s",
+        f"eventsourcing.dcb.postgres_tt, unsealed: {median(peers):,.0f}/s",
+        versus(ours_again, peers),
+        "≥ 5",
+    )
+    loop = "only encode, seal and commit: {:,.0f}/s"
+    yield Row(
+        "the same commands",
         median(ours),
         "commands/s",
         loop.format(median(theirs)),
@@ -53,7 +70,7 @@ async def _rows(folder: Path) -> AsyncIterator[Row]:
         "≥ 0.5",
     )
     yield Row(
-        "execute: new people (three tags, a key, a handle)",
+        "commands that bring people into being (three tags, a key, a handle)",
         median(ours_new),
         "commands/s",
         loop.format(median(theirs_new)),

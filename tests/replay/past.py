@@ -58,7 +58,7 @@ class Past:
         self.asked += keys
         return [Versioned(key, rows.since[view.name][key], kept[key]) for key in keys if key in kept]
 
-    async def reach(self, tenant: TenantId, position: int, timeout: float = 5.0) -> None:  # noqa: ASYNC109
+    async def reach(self, tenant: TenantId, position: int, timeout: float = 5.0) -> None:
         """A fold is always there."""
 
     async def get(self, view: View[R], tenant: TenantId, key: str, at: Moment) -> Versioned[R] | None:
