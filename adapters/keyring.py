@@ -5,6 +5,7 @@ one tenant, and is destroyed with it. Handles stand for unique personal values; 
 """
 
 import os
+import sqlite3
 from hashlib import blake2b
 from itertools import islice
 from typing import Any, Final
@@ -23,6 +24,11 @@ from domain.ledger import NewKeys
 MOST_CACHED: Final = 50_000
 LOOKUP: Final = "lookup"
 """The subject of the data key that hashes the values behind handles."""
+
+
+def is_purpose(subject: str) -> bool:
+    """Whether a data key belongs to a purpose and not to anybody: `address-2026-11`. Ids have no dash."""
+    return "-" in subject
 
 
 class WrongRootKey(Exception):
@@ -60,7 +66,7 @@ class Keyring:
         self._handles: dict[tuple[str, bytes], Handle] = {}
         self._seen = SeenValues(database)
         self._unwritten_tenants: dict[str, tuple[str, bytes]] = {}
-        self.epoch = 0
+        self.epoch: int = database.one("SELECT coalesce(max(number), 0) FROM destructions", ())[0]
         """Counts erasures, so that what was read before one can be told from what is read after."""
         self._tenant_key(DEPLOYMENT)
 
@@ -107,6 +113,15 @@ class Keyring:
         """A keyed hash that can be searched for, until its key (one for each purpose) is destroyed."""
         key = self.key_of(keys, tenant, purpose)
         return blake2b(value.encode(), key=key.eq, digest_size=12).hexdigest()
+
+    def destroy_purposes(self, connection: sqlite3.Connection, first: str, before: str) -> None:
+        """On the sequencer's connection: destroy the keys of all purposes from `first` on, in order, up to `before`."""
+        connection.execute(
+            "UPDATE data_keys SET wrapped = zeroblob(length(wrapped)) WHERE subject >= ? AND subject < ?",
+            (first, before),
+        )
+        for key in [key for key in self._by_subject.values() if first <= key.subject < before]:
+            self._forget(key.tenant, key.subject, frozenset())
 
     def _lookup(self, keys: NewKeys, tenant: TenantId, attribute: str, value: str) -> bytes:
         key = self.key_of(keys, tenant, LOOKUP)

@@ -55,6 +55,7 @@ def _overwrite(connection: sqlite3.Connection, tenant: TenantId, subject: str, h
     connection.execute(
         "UPDATE data_keys SET wrapped = zeroblob(length(wrapped)) WHERE tenant = ? AND subject = ?", (tenant, subject)
     )
+    connection.execute("INSERT INTO destructions (tenant, subject) VALUES (?, ?)", (tenant, subject))
     connection.executemany(
         "UPDATE handles SET lookup = zeroblob(32), short = 0 WHERE tenant = ? AND handle = ?",
         [(tenant, handle) for handle in handles],

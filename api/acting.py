@@ -4,9 +4,9 @@ Permission and tenant arrive together, as the type of a parameter (`api/permitte
 """
 
 import copy
-import hashlib
 import os
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Struct)
 MOST_ATTEMPTS: Final = 3
+RETRIES: Final = "retries-key"
+"""The purpose of the key that hashes idempotency keys."""
 
 
 class Origin(Struct):
@@ -63,7 +65,6 @@ class Acting:
         tenant: TenantId,
         permission: str,
         decision: Decision,
-        idempotency: Idempotency | None,
     ) -> None:
         self.node = node
         self.tenant = tenant
@@ -74,7 +75,7 @@ class Acting:
         self._permission = permission
         self._decision = decision
         self._decision_id = id_from("dec", node.clock(), os.urandom(10))
-        self._idempotency = idempotency
+        self._idempotency: Idempotency | None = None
 
     def new_id(self, prefix: str) -> str:
         return id_from(prefix, self.node.clock(), os.urandom(10))
@@ -99,6 +100,18 @@ class Acting:
     def open(self, field: str, sealed: Sealed | None) -> str | None:
         """The value; None if there is none, or its key is destroyed."""
         return None if sealed is None else self.node.keyring.unseal(self.tenant, field, sealed)
+
+    def retries_are(self, key: str, body: bytes) -> None:
+        """Recognise retries: the same key of the same actor, and the same method, address and body.
+
+        Hashed with keys of the tenant: a body can hold anything, so the key of its hash is destroyed after some days.
+        """
+        whole = sha256(f"{self._request.method} {self._request.url.path}\n".encode())
+        whole.update(body)
+        blind, now, before = self.node.keyring.blind, *self.node.retry_days()
+        hashed = [blind(self.keys, self.tenant, purpose, whole.hexdigest()) for purpose in (now, before)]
+        named = blind(self.keys, self.tenant, RETRIES, f"{self.credential.actor_id}\n{key}")
+        self._idempotency = Idempotency(bytes.fromhex(named), *(bytes.fromhex(each) for each in hashed))
 
     @property
     def tenant_permissions(self) -> frozenset[str]:
@@ -158,6 +171,14 @@ class Acting:
     def still_permitted(self) -> None:
         """For what goes on for long: raises Problem 401 or 403 once the caller may not any more."""
         self._decide_again()
+
+    def is_permitted(self) -> bool:
+        """Whether the caller still may: for streams, which can only end."""
+        try:
+            self._decide_again()
+        except problems.Problem:
+            return False
+        return True
 
     def _decide_again(self) -> None:
         self.credential = self.node.authenticate(self._request)
@@ -262,18 +283,6 @@ class Reading(Acting):
         if found is None:
             raise problems.not_found(f"the {what} does not exist" + (" at that moment" if self.as_of else ""))
         return found
-
-
-def body_hash(request: Request, body: bytes) -> bytes:
-    """What makes two requests the same: method, address and body."""
-    whole = hashlib.sha256(f"{request.method} {request.url.path}\n".encode())
-    whole.update(body)
-    return whole.digest()
-
-
-def key_hash(actor: str, key: str) -> bytes:
-    """An idempotency key of one actor; clients put anything into keys, so only its hash is kept."""
-    return hashlib.sha256(f"{actor}\n{key}".encode()).digest()[:16]
 
 
 def resident(node: "Node", tenant: TenantId) -> "ResidentTenant":

@@ -23,6 +23,8 @@ from domain.ledger import Query as Asked
 MayReadTrail = Annotated[Reading, may_read("audit:read", stored=False)]
 MayReadOwnTrail = Annotated[Reading, may_read_own("audit:read")]
 MOST_WAIT: Final = 30.0
+PATIENCE: Final = 5.0
+"""Seconds after which a stream that says nothing asks again whether it still may."""
 routes = router("audit")
 
 Type = Annotated[str, Query(pattern=r"^[A-Za-z][A-Za-z0-9:_.-]{0,120}$")]
@@ -247,6 +249,7 @@ async def _read(reading: Reading, query: EventsQuery, limit: int, wait: float) -
             break
         asked = msgspec.structs.replace(asked, after=max(asked.after, head))
         await reading.node.feed.wait(reading.tenant, head, left)
+        reading.still_permitted()
     following = found[-1].position if len(found) == limit else max(head, query.after)
     return Events(items=[event_body(reading, each) for each in found], next=following, head=head)
 
@@ -271,7 +274,8 @@ def _stream(reading: Reading, query: EventsQuery, lasts: float) -> Response:
 
 
 async def _sent(reading: Reading, query: Asked) -> AsyncGenerator[Sent, None]:
-    while True:
+    """Until the caller may not any more: asked again for every page."""
+    while reading.is_permitted():
         head = reading.node.feed.head(reading.tenant)
         query = msgspec.structs.replace(query, until=head)
         found = await asyncio.to_thread(reading.node.history.entries, reading.tenant, query, 100)
@@ -282,5 +286,4 @@ async def _sent(reading: Reading, query: Asked) -> AsyncGenerator[Sent, None]:
             query = msgspec.structs.replace(query, after=found[-1].position)
         if len(found) < 100:
             query = msgspec.structs.replace(query, after=max(query.after, head))
-            await reading.node.feed.wait(reading.tenant, head, MOST_WAIT)
-            reading.still_permitted()
+            await reading.node.feed.wait(reading.tenant, head, PATIENCE)

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from api.acting import Reading
 from api.http import problems
+from api.http.field_errors import Unacceptable
 from api.http.json_body import JsonRouter
 from api.http.paging import Page
 from domain.event import Instant
@@ -18,6 +19,8 @@ from domain.view import Versioned
 
 B = TypeVar("B", bound=BaseModel)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST: Final = 253_402_300_799_999_999
+"""The last microsecond of the year 9999."""
 MOST_IN_PAGE: Final = 500
 
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=256)]
@@ -52,7 +55,8 @@ def changed(outcome: Outcome) -> Changed:
 
 
 def time_text(instant: int) -> str:
-    """RFC 3339 in UTC, to the microsecond."""
+    """RFC 3339 in UTC, to the microsecond; what lies outside the years that it can say is told as its nearest end."""
+    instant = min(max(instant, 0), _LATEST)
     return (_EPOCH + timedelta(microseconds=instant)).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
@@ -66,11 +70,19 @@ def instant_of(time: datetime) -> Instant:
 
 def _only_text(value: object) -> object:
     if not isinstance(value, str):
-        raise ValueError("send a time as RFC 3339 text with an offset")
+        raise Unacceptable("send a time as RFC 3339 text with an offset")
     return value
 
 
-Time = Annotated[AwareDatetime, BeforeValidator(_only_text, json_schema_input_type=AwareDatetime)]
+def _within_years(time: datetime) -> datetime:
+    if not 0 <= (time - _EPOCH) // timedelta(microseconds=1) <= _LATEST:
+        raise Unacceptable("send a time between 1970 and the end of 9999 in UTC")
+    return time
+
+
+Time = Annotated[
+    AwareDatetime, BeforeValidator(_only_text, json_schema_input_type=AwareDatetime), AfterValidator(_within_years)
+]
 
 RESPONSES: Final = problems.responses(
     problems.UNAUTHENTICATED,

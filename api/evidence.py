@@ -55,10 +55,13 @@ async def verify_tenant(reading: MayVerify) -> TenantVerified:
     """Fold the history again and compare stored and resident rows with it; compute the tree of its bytes again."""
     node, tenant = reading.node, reading.tenant
     await node.views.reach(tenant, node.feed.head(tenant))
-    in_memory = resident(node, tenant)
-    copied = CopiedRows(in_memory.rows, in_memory.position)
-    found = await asyncio.to_thread(compare, node, tenant, copied)
-    tree = await asyncio.to_thread(node.evidence.tree, tenant)
+    if node.verifying.locked():
+        raise problems.too_many_requests(5, "a tenant is being verified on this node; ask again in a moment")
+    async with node.verifying:
+        in_memory = resident(node, tenant)
+        copied = CopiedRows(in_memory.rows, in_memory.position)
+        found = await asyncio.to_thread(compare, node, tenant, copied)
+        tree = await asyncio.to_thread(node.evidence.tree, tenant)
     history = HistoryVerified(size=tree.size, root=tree.root.hex(), holds=tree.problem is None, problem=tree.problem)
     return TenantVerified(
         tenant=tenant,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fastapi import Depends, Path, Query, Request, Response
 from fastapi.security import HTTPBearer
 
-from api.acting import Acting, Reading, body_hash, key_hash, resident
+from api.acting import Acting, Reading, resident
 from api.http import problems
 from api.http.headers import IdempotencyKey, KnownPosition
 from api.http.moments import AskedMoment, AtPosition
@@ -16,7 +16,6 @@ from domain.access.check import decide_access
 from domain.access.secrets import digest, read
 from domain.event import Instant
 from domain.ids import DEPLOYMENT, TenantId
-from domain.ledger import Idempotency
 from domain.view import Moment
 
 if TYPE_CHECKING:
@@ -91,12 +90,9 @@ async def admit(
     """An Acting of whom a credential stands for, where it belongs. Raises NotPermitted; denials are recorded."""
     request.scope["state"]["tenant"] = tenant
     decision = decide_access(credential.subject, permission, node.clock())
-    idempotency = None
+    acting = kind(node, request, response, credential, tenant, permission, decision)
     if idempotency_key is not None:
-        idempotency = Idempotency(
-            key_hash(credential.actor_id, idempotency_key), body_hash(request, await request.body())[:16]
-        )
-    acting = kind(node, request, response, credential, tenant, permission, decision, idempotency)
+        acting.retries_are(idempotency_key, await request.body())
     if not decision.allowed:
         await acting.refuse(decision.because)
     return acting

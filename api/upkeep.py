@@ -36,7 +36,12 @@ class Upkeep:
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
-        for every, task in ((5.0, self._settle), (1.0, self._expire), (10.0, self._summarise)):
+        for every, task in (
+            (5.0, self._settle),
+            (1.0, self._expire),
+            (10.0, self._summarise),
+            (6 * 3600.0, self._node.destroy_old_purposes),
+        ):
             self._tasks.append(loop.create_task(self._repeat(every, task)))
         self._tasks.append(loop.create_task(self._find_expiring()))
         self._tasks.append(loop.create_task(self._checking.run()))

@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +50,8 @@ RESIDENT: Final = ResidentViews(
     targets=flags.TARGETS,
 )
 
+DAY: Final = 86_400_000_000
+"""Microseconds."""
 OBJECTS_BETWEEN_COLLECTIONS: Final = 50_000
 """What is cached makes no cycles; walking all of it every few hundred requests took two fifths of the time."""
 
@@ -63,10 +65,12 @@ class Node:
         self.metrics = CollectorRegistry()
         self.stopping = asyncio.Event()
         self.url = f"http://{configuration.host}:{configuration.port}"
+        self.verifying = asyncio.Lock()
+        """Held while a history is folded again on request: one at a time, because it takes a thread for long."""
         self.on_erasure: list[Callable[[int], None]] = []
         """Told the new erasure epoch: what holds opened values in memory drops them."""
         self._leaving = AsyncExitStack()
-        self._day, self._address_key = 0, ""
+        self._day, self._named = 0, ("", "", "")
 
     async def start(self) -> None:
         """Opens the folder, and is ready to answer when this returns; stored views may still be catching up."""
@@ -81,7 +85,9 @@ class Node:
         self.folder.make()
         root_key, in_folder = self.folder.root_key_of(self.configuration)
         if in_folder:
-            structlog.get_logger().warning("root key lies beside the data", path="root.key")
+            structlog.get_logger().warning(
+                "the root key lies in the data folder: move it elsewhere and name it in MUNIMENT_ROOT_KEY_FILE"
+            )
         self.database = Database(self.folder.ledger)
         self._leaving.callback(self.database.close)
         shutil.rmtree(self.folder.unfinished_backup, ignore_errors=True)
@@ -128,10 +134,27 @@ class Node:
 
     def address_key(self) -> str:
         """The purpose of the key that blinds addresses this month."""
-        day = self.clock() // 86_400_000_000
+        return self._purposes()[0]
+
+    def retry_days(self) -> tuple[str, str]:
+        """The purposes of the keys that hash what retries repeat: today's, and that of the day before."""
+        _, today, before = self._purposes()
+        return today, before
+
+    def _purposes(self) -> tuple[str, str, str]:
+        day = self.clock() // DAY
         if day != self._day:
-            self._day, self._address_key = day, datetime.now(UTC).strftime("address-%Y-%m")
-        return self._address_key
+            now = datetime.fromtimestamp(day * DAY / 1e6, UTC)
+            retries = [(now - timedelta(days=ago)).strftime("retries-%Y-%m-%d") for ago in (0, 1)]
+            self._day, self._named = day, (now.strftime("address-%Y-%m"), retries[0], retries[1])
+        return self._named
+
+    async def destroy_old_purposes(self) -> None:
+        """Destroy the keys of days whose retries nobody waits for any more."""
+        before = (datetime.fromtimestamp(self.clock() / 1e6, UTC) - timedelta(days=3)).strftime("retries-%Y-%m-%d")
+        await self.sequencer.exclusively(
+            lambda connection: self.keyring.destroy_purposes(connection, "retries-2", before)
+        )
 
     def scim_url(self, directory: DirectoryId | str) -> str:
         return f"{self.url}/scim/v2/{directory}"

@@ -71,10 +71,15 @@ class Authority(msgspec.Struct, frozen=True):
 
 
 class Idempotency(msgspec.Struct, frozen=True):
-    """A client's key, hashed together with the actor, and the hash of what it came with."""
+    """A client's key, hashed together with the actor, and the hash of what it came with.
+
+    Both are hashed with keys of the tenant; the body's is a key of the day, so that what was asked can't be guessed
+    back once the key is destroyed. `body_before` is the same under the key of the day before, for retries.
+    """
 
     key: bytes
     body: bytes
+    body_before: bytes = b""
 
 
 class Caller(msgspec.Struct, frozen=True):

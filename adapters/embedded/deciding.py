@@ -13,13 +13,13 @@ from adapters.embedded.states import TenantState
 from adapters.embedded.tags import tag_key
 from adapters.embedded.waiting import Waiting
 from adapters.fresh_ids import new_event_id
-from adapters.keyring import LOOKUP, Keyring
+from adapters.keyring import LOOKUP, Keyring, is_purpose
 from domain.boundary import Boundary, Item, Tally
 from domain.command import Known
 from domain.directory.life import SubjectErased
 from domain.event import MOST_TAGS, Event, Instant, Recorded
-from domain.ids import TenantId
-from domain.ledger import AuthorityChanged, KeyReused, NewKeys, Outcome, VersionChanged, Work
+from domain.ids import Handle, TenantId
+from domain.ledger import AuthorityChanged, Idempotency, KeyReused, NewKeys, Outcome, VersionChanged, Work
 from domain.tree import leaf_hash
 
 MOST_TALLIES: Final = 1_000
@@ -87,7 +87,7 @@ class Decisions:
             hash = hash_of(tenant, idempotency.key)
             first = self._outcomes.find(hash, tenant, idempotency.key)
             if first is not None and first.outcome.instant > now - DAY:
-                return _again(first, idempotency.body)
+                return _again(first, idempotency)
         for held in work.holds:
             whose = self._index.tenant(held.item.tenant) if held.item.tenant else tenant
             if self._index.grew(whose, held.item, held.after):
@@ -197,13 +197,20 @@ class Decisions:
     def _keep(self, tenant: TenantId, keys: NewKeys, recorded: bytes) -> None:
         """Bring into being those keys and handles that what was recorded names: a refusal names few."""
         handles = {handle: value for handle, value in keys.handles.items() if handle.encode() in recorded}
-        used = {id: key for id, key in keys.keys.items() if (handles if key[0] == LOOKUP else id.encode() in recorded)}
+        used = {id: key for id, key in keys.keys.items() if _is_needed(id, key[0], handles, recorded)}
         self._keyring.bring(self._batch.ring, tenant, NewKeys(used, handles))
 
 
-def _again(first: First, body: bytes) -> Outcome:
+def _is_needed(id: str, subject: str, handles: dict[Handle, bytes], recorded: bytes) -> bool:
+    """Sealed values name their key; of what was only hashed with one, nothing does, so a purpose's is always kept."""
+    if subject == LOOKUP:
+        return bool(handles)
+    return is_purpose(subject) or id.encode() in recorded
+
+
+def _again(first: First, retry: Idempotency) -> Outcome:
     """The first outcome, for a retry; raises KeyReused for anything else."""
-    if first.body != body:
+    if first.body not in (retry.body, retry.body_before):
         raise KeyReused
     outcome = first.outcome
     return Outcome(outcome.tenant, outcome.position, outcome.instant, outcome.events, repeated=True)

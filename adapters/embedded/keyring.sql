@@ -28,3 +28,6 @@ CREATE TABLE IF NOT EXISTS handles (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS handles_by_handle ON handles (handle);
 CREATE INDEX IF NOT EXISTS handles_by_value ON handles (short);
+
+-- One row for each destruction: how many there were is the erasure epoch, which entity tags carry.
+CREATE TABLE IF NOT EXISTS destructions (number INTEGER PRIMARY KEY, tenant TEXT NOT NULL, subject TEXT NOT NULL);

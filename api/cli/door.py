@@ -79,7 +79,7 @@ def understood(response: httpx.Response) -> dict[str, Any]:
     if not isinstance(body, dict) or "title" not in body:
         raise Failed(f"what answered with {response.status_code} is no Muniment node: check --url or MUNIMENT_URL")
     detail = body.get("detail") or body["title"]
-    errors = "; ".join(f"{each['pointer']} {each['detail']}" for each in body.get("errors") or () if "pointer" in each)
+    errors = "; ".join(f"{each.get('location')}: {each.get('message')}" for each in body.get("errors") or ())
     raise Failed(f"{detail} ({errors})" if errors else str(detail))
 
 

@@ -173,7 +173,7 @@ def _welcome(node: Node) -> None:
     out.print(Panel(about, title="Muniment is ready", title_align="left", expand=False))
     out.print("Three commands to try in another terminal:")
     for command in (
-        f'{program} tenant create "Planet Express" --data {folder}',
+        f'{program} tenant create "Slurm Factory" --data {folder}',
         f"{program} demo --small --data {folder}",
         f'curl -H "Authorization: Bearer $(cat {node.folder.operator_key})" {node.url}/v1/tenants',
     ):

@@ -34,6 +34,12 @@ _bearer: Final = HTTPBearer(
 _MISSING: Final = "the directory does not exist, or the token is not one of its own"
 
 
+PROVIDERS: Final = frozenset(
+    {"generic", "okta", "entra", "onelogin", "jumpcloud", "google", "ping", "keycloak", "workday", "rippling"}
+)
+"""Those that metrics name; a tenant may call its provider anything."""
+
+
 class FromDirectory(Acting):
     """A directory that was let in."""
 
@@ -101,7 +107,8 @@ class FromDirectory(Acting):
     def count(self, rule: str) -> None:
         """A departure from the standard that was accepted; it is known which provider needs it."""
         row = self.resident_row(DIRECTORIES, self.directory)
-        self.memory.leniencies.labels(rule, row.provider if row else "unknown").inc()
+        provider = row.provider if row and row.provider in PROVIDERS else "other"
+        self.memory.leniencies.labels(rule, provider).inc()
 
     def _count_leniencies(self) -> None:
         for rule in sorted(self.tolerance.used):

@@ -1,5 +1,6 @@
 """The decision: whether a subject may do an action, and because of what."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -89,4 +90,24 @@ def all_permissions(subject: Subject, at: int) -> frozenset[str]:
     """Everything the subject may do: the most it can hand on."""
     if subject.operator:
         return TENANT_PERMISSIONS | DEPLOYMENT_PERMISSIONS
-    return frozenset(each for each in TENANT_PERMISSIONS if decide_access(subject, each, at).allowed)
+    permitted = subject.permitted & TENANT_PERMISSIONS
+    if subject.roles is None:
+        return permitted
+    held = [each for each in subject.roles if each.expires_at is None or each.expires_at > at]
+    if any(each.role == OWNER for each in held):
+        return permitted
+    return frozenset(action for action in permitted if any(action in each.permissions for each in held))
+
+
+def end_of(subject: Subject, permissions: Iterable[str], at: int) -> int | None:
+    """When the roles of a person stop granting all of these; None if no end is set. Each lasts as long as its last."""
+    if subject.roles is None:
+        return None
+    held = [each for each in subject.roles if each.expires_at is None or each.expires_at > at]
+    ends = []
+    for action in permissions:
+        granting = [each.expires_at for each in held if each.role == OWNER or action in each.permissions]
+        limits = [end for end in granting if end is not None]
+        if limits and len(limits) == len(granting):
+            ends.append(max(limits))
+    return min(ends, default=None)

@@ -1,0 +1,151 @@
+"""The trail and the events of a tenant: paging, filters, waiting, streams, and what ends them."""
+
+import threading
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.organisation import Organisation, organisation
+from tests.node import NodeProcess
+
+
+@pytest.fixture(scope="module")
+def audited(node: NodeProcess) -> Organisation:
+    return organisation(node, "Audited")
+
+
+def add_user(client: httpx.Client, base: str, name: str) -> dict[str, Any]:
+    answer = client.post(f"{base}/users", json={"user_name": name})
+    answer.raise_for_status()
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def issue(client: httpx.Client, base: str, *permissions: str) -> dict[str, str]:
+    answer = client.post(f"{base}/keys", json={"permissions": list(permissions)})
+    answer.raise_for_status()
+    found: dict[str, str] = answer.json()
+    return found
+
+
+def test_the_trail_of_a_person_says_who_did_what_under_what_authority(node: NodeProcess, audited: Organisation) -> None:
+    base = f"/v1/tenants/{audited.ids['tenant']}"
+    with node.client(audited.key) as client:
+        user = add_user(client, base, "searched")
+        items = client.get(f"{base}/trail", params={"subject": user["id"]}).json()["items"]
+        (found,) = items
+        assert found["type"] == "UserProvisioned"
+        assert found["actor"] == {"kind": "service", "id": audited.ids["key"]}
+        assert found["authority"]["permission"] == "users:manage"
+        assert found["data"]["user_name"] == "searched"
+        assert found["request"]["route"] == "/v1/tenants/{tenant}/users"
+        by_correlation = client.get(f"{base}/trail", params={"correlation": found["correlation"]}).json()["items"]
+        assert by_correlation == items
+        by_actor = client.get(f"{base}/trail", params={"actor": audited.ids["key"], "limit": 500}).json()["items"]
+        assert found in by_actor
+
+
+def test_pages_of_the_trail_join_without_gap_in_both_orders(node: NodeProcess, audited: Organisation) -> None:
+    with node.client(audited.key) as client:
+        for order in ("oldest", "newest"):
+            positions: list[int] = []
+            cursor: dict[str, str] = {}
+            while True:
+                page = client.get("/v1/trail", params={"order": order, "limit": 3, "to": 9, **cursor}).json()
+                positions += [each["position"] for each in page["items"]]
+                if page["next"] is None:
+                    break
+                cursor = {"cursor": page["next"]}
+            assert positions == (list(range(1, 10)) if order == "oldest" else list(range(9, 0, -1)))
+
+
+def test_an_operator_names_the_tenant_and_a_tenants_key_need_not(node: NodeProcess, audited: Organisation) -> None:
+    tenant = audited.ids["tenant"]
+    with node.client() as operator, node.client(audited.key) as own:
+        mine = own.get("/v1/events", params={"limit": 3}).json()["items"]
+        assert operator.get("/v1/events", params={"limit": 3, "tenant": tenant}).json()["items"] == mine
+        other = own.get("/v1/events", params={"tenant": "ten_" + "0" * 32})
+        assert other.status_code == 404
+
+
+def test_a_long_poll_answers_as_soon_as_something_happens(node: NodeProcess, audited: Organisation) -> None:
+    base = f"/v1/tenants/{audited.ids['tenant']}"
+    with node.client(audited.key) as client, node.client(audited.key) as other:
+        head = client.get(f"{base}/events", params={"after": 0, "limit": 1}).json()["head"]
+        answers: list[httpx.Response] = []
+        wanted = {"after": head, "wait": 30, "type": "UserProvisioned"}
+        waiting = threading.Thread(target=lambda: answers.append(client.get(f"{base}/events", params=wanted)))
+        waiting.start()
+        add_user(other, base, "awaited")
+        waiting.join()
+        assert [each["data"]["user_name"] for each in answers[0].json()["items"]] == ["awaited"]
+
+
+def test_a_key_that_is_revoked_while_it_waits_is_told_nothing(node: NodeProcess, audited: Organisation) -> None:
+    base = f"/v1/tenants/{audited.ids['tenant']}"
+    with node.client(audited.key) as owner:
+        key = issue(owner, base, "audit:read")
+        head = owner.get(f"{base}/events", params={"limit": 1}).json()["head"]
+        answers: list[httpx.Response] = []
+        with node.client(key["key"]) as client:
+            wanted = {"after": head + 1, "wait": 30, "type": "UserProvisioned"}
+            waiting = threading.Thread(target=lambda: answers.append(client.get(f"{base}/events", params=wanted)))
+            waiting.start()
+            owner.delete(f"{base}/keys/{key['id']}").raise_for_status()
+            add_user(owner, base, "secretly")
+            waiting.join()
+        assert answers[0].status_code == 401, answers[0].text
+
+
+def test_a_stream_goes_on_from_the_last_event_and_ends_with_its_key(node: NodeProcess, audited: Organisation) -> None:
+    base = f"/v1/tenants/{audited.ids['tenant']}"
+    with node.client(audited.key) as owner:
+        key = issue(owner, base, "audit:read")
+        ids: list[int] = []
+        with (
+            node.client(key["key"]) as client,
+            client.stream("GET", f"{base}/events/stream", headers={"Last-Event-ID": "2"}) as stream,
+        ):
+            assert stream.headers["content-type"].startswith("text/event-stream")
+            for line in stream.iter_lines():
+                if line.startswith("id: "):
+                    ids.append(int(line[4:]))
+                    if len(ids) == 3:
+                        owner.delete(f"{base}/keys/{key['id']}").raise_for_status()
+        assert ids[:3] == [3, 4, 5]
+        assert "users" not in str(ids)
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"])
+def test_moments_at_the_ends_of_time_are_refused(node: NodeProcess, audited: Organisation, moment: str) -> None:
+    base = f"/v1/tenants/{audited.ids['tenant']}"
+    with node.client(audited.key) as client:
+        for path in (f"{base}/users?as_of={moment}", f"{base}/trail?from={moment}"):
+            assert 400 <= client.get(path).status_code < 500
+
+
+def test_an_end_beyond_all_calendars_is_refused_and_breaks_no_listing(node: NodeProcess, audited: Organisation) -> None:
+    base = f"/v1/tenants/{audited.ids['tenant']}"
+    with node.client() as client:
+        body = {"permissions": ["users:read"], "expires_at": "9999-12-31T23:59:59-12:00"}
+        assert client.post(f"{base}/keys", json=body).status_code == 422
+        body["expires_at"] = "9999-12-31T23:59:59Z"
+        assert client.post(f"{base}/keys", json=body).status_code == 201
+        listed = client.get(f"{base}/keys").json()["items"]
+        assert "9999-12-31T23:59:59.000000Z" in [each["expires_at"] for each in listed]
+
+
+def test_a_retry_is_recognised_by_actor_key_and_body(node: NodeProcess, audited: Organisation) -> None:
+    base = f"/v1/tenants/{audited.ids['tenant']}"
+    with node.client(audited.key) as client, node.client() as operator:
+        headers = {"Idempotency-Key": "once"}
+        first = client.post(f"{base}/users", json={"user_name": "retried"}, headers=headers)
+        again = client.post(f"{base}/users", json={"user_name": "retried"}, headers=headers)
+        assert (again.status_code, again.json()) == (201, first.json())
+        other = client.post(f"{base}/users", json={"user_name": "another"}, headers=headers)
+        assert other.status_code == 422
+        elsewhere = operator.post(f"{base}/users", json={"user_name": "by-another"}, headers=headers)
+        assert elsewhere.status_code == 201, "another actor's key is another key"
+        trail = client.get(f"{base}/trail", params={"type": "UserProvisioned", "limit": 500}).json()["items"]
+        assert [each["data"]["user_name"] for each in trail].count("retried") == 1
