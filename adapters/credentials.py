@@ -5,10 +5,13 @@ from typing import Any
 
 import msgspec
 
-from domain.access.check import DIRECTORY_PERMISSIONS, TENANT_PERMISSIONS, Held, Subject, decide_access
+from domain import agents
+from domain.access.check import DIRECTORY_PERMISSIONS, Held, Subject, all_permissions
 from domain.access.owners import OWNER
 from domain.boundary import Expectation, Item
-from domain.ids import DEPLOYMENT, DirectoryId, GroupId, RoleId, TenantId, UserId, is_id
+from domain.directory import feeds
+from domain.event import Event
+from domain.ids import DEPLOYMENT, CredentialId, DirectoryId, GroupId, RoleId, TenantId, UserId, is_id
 from domain.view import Rows, View
 
 
@@ -28,6 +31,8 @@ class Credential(msgspec.Struct, frozen=True):
     """Why it opens nothing although the secret is right."""
     permits: frozenset[str] | None = None
     """All that it permits, where that does not depend on the time; None: decide_access must be asked."""
+    former: bool = False
+    """Whether the secret was replaced by a rotation, and only opens until the overlap is over."""
 
 
 class Person(msgspec.Struct):
@@ -56,47 +61,82 @@ class ResidentViews(msgspec.Struct, frozen=True):
         return msgspec.structs.astuple(self)
 
 
-class Merging:
-    """One merging of a tenant's credentials, from its views in memory as they are at a position."""
+class Secrets:
+    """Which row the hash of each secret of a tenant belongs to, former secrets included; the row says what it opens."""
 
-    def __init__(
-        self, tenant: TenantId, rows: Rows, views: "ResidentViews", position: int, person: Callable[[UserId], Person]
-    ) -> None:
+    def __init__(self, rows: Rows, views: ResidentViews) -> None:
+        self._rows = rows
+        self._views = views
+        self._places: dict[bytes, tuple[str, str]] = {}
+
+    def note(self, event: Event) -> None:
+        """Before the rows follow it."""
+        views = self._views
+        match event:
+            case agents.ApiKeyIssued(credential, secret_hash=hash):
+                self._places[hash] = (views.api_keys.name, credential)
+            case agents.ApiKeyRotated(credential, hash):
+                self._forget_former(credential)
+                self._places[hash] = (views.api_keys.name, credential)
+            case agents.OperatorKeyIssued(_, credential, hash):
+                self._places[hash] = (views.operator_keys.name, credential)
+            case feeds.DirectoryTokenIssued(credential, secret_hash=hash):
+                self._places[hash] = (views.tokens.name, credential)
+
+    def _forget_former(self, credential: CredentialId) -> None:
+        row = self._rows.rows[self._views.api_keys.name].get(credential)
+        if row is not None and row.former_hash is not None:
+            self._places.pop(row.former_hash, None)
+
+    def find(self, digest: bytes) -> tuple[str, Any] | None:
+        """The name of the view, and the row."""
+        place = self._places.get(digest)
+        row = self._rows.rows[place[0]].get(place[1]) if place else None
+        return None if place is None or row is None else (place[0], row)
+
+
+class Merging:
+    """A merging of a tenant's credentials, one by one as they are asked for, for as long as what they merge is so."""
+
+    def __init__(self, tenant: TenantId, rows: Rows, views: ResidentViews, person: Callable[[UserId], Person]) -> None:
         self.tenant = tenant
         self.rows = rows
         self._views = views
-        self._position = position
         self._person = person
+        self._position = 0
+        self._permissions: dict[str, frozenset[str]] = {}
 
-    def merge(self) -> dict[bytes, Credential]:
-        """By the hash of the secret."""
-        merged: dict[bytes, Credential] = {}
-        for row in self.rows.rows[self._views.operator_keys.name].values():
-            operator = Subject(frozenset(), operator=True)
-            holds = self._holds(f"credential:{row.credential}", "OperatorKeyRevoked")
-            merged[row.secret_hash] = Credential(
-                self.tenant, row.credential, "operator", row.operator, operator, (holds,)
-            )
-        for row in self.rows.rows[self._views.tokens.name].values():
-            holds = self._holds(f"credential:{row.credential}", "DirectoryTokenRevoked")
-            removed = self._holds(f"directory:{row.directory}", "DirectoryRemoved")
-            merged[row.secret_hash] = Credential(
-                self.tenant,
-                row.credential,
-                "directory",
-                row.directory,
-                Subject(DIRECTORY_PERMISSIONS),
-                (holds, removed),
-                row.expires_at,
-                row.directory,
-            )
-        for row in self.rows.rows[self._views.api_keys.name].values():
-            key = self._api_key(row)
-            merged[row.secret_hash] = key
-            if row.former_hash is not None and row.former_until is not None:
-                until = row.former_until if key.expires_at is None else min(row.former_until, key.expires_at)
-                merged[row.former_hash] = msgspec.structs.replace(key, expires_at=until)
-        return merged
+    def merge(self, view: str, row: Any, digest: bytes, position: int) -> Credential:
+        """What the hash of a secret of this row opens, as the tenant is at a position."""
+        self._position = position
+        if view == self._views.operator_keys.name:
+            return self._operator_key(row)
+        if view == self._views.tokens.name:
+            return self._token(row)
+        key = self._api_key(row)
+        if digest == row.secret_hash:
+            return key
+        ends = [end for end in (row.former_until, key.expires_at) if end is not None]
+        return msgspec.structs.replace(key, expires_at=min(ends), former=True)
+
+    def _operator_key(self, row: Any) -> Credential:
+        holds = self._holds(f"credential:{row.credential}", "OperatorKeyRevoked")
+        operator = Subject(frozenset(), operator=True)
+        return Credential(self.tenant, row.credential, "operator", row.operator, operator, (holds,))
+
+    def _token(self, row: Any) -> Credential:
+        revoked = self._holds(f"credential:{row.credential}", "DirectoryTokenRevoked")
+        removed = self._holds(f"directory:{row.directory}", "DirectoryRemoved")
+        return Credential(
+            self.tenant,
+            row.credential,
+            "directory",
+            row.directory,
+            Subject(DIRECTORY_PERMISSIONS),
+            (revoked, removed),
+            row.expires_at,
+            row.directory,
+        )
 
     def _api_key(self, row: Any) -> Credential:
         holds = [self._holds(f"credential:{row.credential}", "ApiKeyRevoked", "ApiKeyRotated")]
@@ -134,12 +174,9 @@ class Merging:
     def _roles_of(self, user: UserId, person: Person) -> tuple[tuple[Held, ...], list[Expectation]]:
         """The roles of a person, directly and through groups, and what would take one back."""
         held, holds = [], []
-        roles = self.rows.rows[self._views.roles.name]
         for subject in (user, *sorted(person.groups)):
             for _, assigned in self.rows.find(self._views.assignments, "subject", subject):
-                row = roles.get(assigned.role)
-                permissions = frozenset(row.permissions) if row else frozenset()
-                held.append(Held(RoleId(assigned.role), permissions, assigned.expires_at))
+                held.append(Held(RoleId(assigned.role), self._permitted_by(assigned.role), assigned.expires_at))
                 holds.append(self._holds(f"assignment:{assigned.role}/{subject}", "RoleWithdrawn"))
                 if assigned.role != OWNER:
                     holds.append(self._holds(f"role:{assigned.role}", "RoleChanged", "RoleRetired"))
@@ -147,6 +184,14 @@ class Merging:
                 holds.append(self._holds(f"member:{subject}/{user}", "MemberRemoved"))
                 holds.append(self._holds(f"group:{subject}", "GroupDeleted"))
         return tuple(held), holds
+
+    def _permitted_by(self, role: str) -> frozenset[str]:
+        """Of a role, made once however many have it."""
+        permissions = self._permissions.get(role)
+        if permissions is None:
+            row = self.rows.rows[self._views.roles.name].get(role)
+            permissions = self._permissions[role] = frozenset(row.permissions) if row else frozenset()
+        return permissions
 
     def _holds(self, tag: str, *types: str) -> Expectation:
         tenant = DEPLOYMENT if self.tenant == DEPLOYMENT else None
@@ -156,10 +201,6 @@ class Merging:
 def settled(credential: Credential, refusal: str | None) -> Credential:
     """With what does not depend on the time worked out."""
     subject = credential.subject
-    if subject.roles is None:
-        permits: frozenset[str] | None = None if subject.operator else subject.permitted & TENANT_PERMISSIONS
-    elif any(held.expires_at is not None for held in subject.roles):
-        permits = None
-    else:
-        permits = frozenset(each for each in subject.permitted if decide_access(subject, each, 0).allowed)
+    timed = any(held.expires_at is not None for held in subject.roles or ())
+    permits = None if subject.operator or timed else all_permissions(subject, 0)
     return msgspec.structs.replace(credential, permits=permits, refusal=credential.refusal or refusal)

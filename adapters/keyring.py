@@ -120,7 +120,7 @@ class Keyring:
             "UPDATE data_keys SET wrapped = zeroblob(length(wrapped)) WHERE subject >= ? AND subject < ?",
             (first, before),
         )
-        for key in [key for key in self._by_subject.values() if first <= key.subject < before]:
+        for key in [key for key in list(self._by_subject.values()) if first <= key.subject < before]:
             self._forget(key.tenant, key.subject, frozenset())
 
     def _lookup(self, keys: NewKeys, tenant: TenantId, attribute: str, value: str) -> bytes:
@@ -234,7 +234,7 @@ class Keyring:
 
     def _forget(self, tenant: TenantId, subject: str, handles: frozenset[Handle]) -> None:
         self._by_subject.pop((tenant, subject), None)
-        for id in [id for id, key in self._by_id.items() if key.tenant == tenant and key.subject == subject]:
+        for id in [id for id, key in list(self._by_id.items()) if key.tenant == tenant and key.subject == subject]:
             del self._by_id[id]
         for each in [each for each, handle in self._handles.items() if handle in handles]:
             del self._handles[each]

@@ -80,7 +80,7 @@ class LocalLedger:
         )
         return _answer(await self._sequencer.execute(work))
 
-    async def refuse(self, name: str, by: Caller, reason: str) -> None:
+    async def refuse(self, name: str, by: Caller, reason: str, *, keys: NewKeys | None = None) -> None:
         """Record that a caller was not permitted to ask for this; then raises NotPermitted."""
 
         def decide(_: Any) -> list[Event]:
@@ -88,7 +88,7 @@ class LocalLedger:
 
         meta = meta_of(by, name)
         await self._sequencer.execute(
-            Work(by.tenant, Boundary(), _nothing_more, Known, decide, meta, idempotency=by.idempotency)
+            Work(by.tenant, Boundary(), _nothing_more, Known, decide, meta, idempotency=by.idempotency, keys=keys)
         )
         raise NotPermitted(reason)
 
@@ -168,6 +168,7 @@ class _Alive(Known):
         life = _LIVES.get(type(recorded.event))
         if life is not None:
             self._life = life
+            self.inner.tenant_deleted = life == "deleted"
         self.inner.evolve(recorded)
 
     @property
@@ -178,7 +179,7 @@ class _Alive(Known):
     def must_be_alive(self, command: Command) -> None:
         if isinstance(command, tenants.CreateTenant):
             return
-        if self._life in ("none", "deleted"):
+        if self._life == "none" or (self._life == "deleted" and not command.while_deleted):
             raise Missing("the tenant does not exist")
         if self._life == "suspended" and not command.while_suspended:
             raise Refused("the tenant is suspended; resume it first")
@@ -229,9 +230,9 @@ def _summary(name: str, reason: str, counted: _Refusals) -> RefusalsSummarised:
 
 def _answer(outcome: Outcome) -> Outcome:
     """A command that was refused is answered by its refusal, also when it is repeated."""
-    match outcome.events:
-        case (*_, CommandRefused(_, kind, reason)):
-            raise REFUSALS.get(kind, Refused)(reason)
-        case (CommandHadNoEffect(),):
-            return Outcome(outcome.tenant, outcome.position, outcome.instant, (), outcome.repeated)
+    last = outcome.events[-1] if outcome.events else None
+    if isinstance(last, CommandRefused):
+        raise REFUSALS.get(last.kind, Refused)(last.reason)
+    if isinstance(last, CommandHadNoEffect):
+        return Outcome(outcome.tenant, outcome.position, outcome.instant, (), outcome.repeated)
     return outcome

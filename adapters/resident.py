@@ -11,8 +11,9 @@ from typing import Final
 
 import msgspec
 
-from adapters.credentials import Credential, Merging, Person, ResidentViews, settled
-from domain.directory import groups, life
+from adapters.credentials import Credential, Merging, Person, ResidentViews, Secrets, settled
+from domain import agents
+from domain.directory import feeds, groups, life
 from domain.event import Event, Recorded
 from domain.ids import DEPLOYMENT, GroupId, TenantId, UserId
 from domain.ledger import History, Query
@@ -29,6 +30,8 @@ LIVES: Final = (
     life.SubjectErased,
 )
 MEMBERSHIPS: Final = (groups.MemberAdded, groups.MemberRemoved)
+ISSUES: Final = frozenset({agents.ApiKeyIssued, agents.OperatorKeyIssued, feeds.DirectoryTokenIssued})
+"""What brings a new secret changes nothing about those there are."""
 
 
 class ResidentTenant:
@@ -43,10 +46,15 @@ class ResidentTenant:
         self._history = history
         self.rows = Rows(views.every)
         self._types = tuple(sorted(event.__name__ for event in self.rows.follows))
-        self._merging = frozenset(self.rows.follows) - set(views.flags.follows)
+        self._deciding = frozenset(self.rows.follows) - set(views.flags.follows) - ISSUES
         self._people: dict[UserId, Person] = {}
-        self._credentials: dict[bytes, Credential] | None = None
+        self._secrets = Secrets(self.rows, views)
+        self._credentials: dict[bytes, Credential] = {}
+        self._merging = self._new_merging()
         self.position = 0
+
+    def _new_merging(self) -> Merging:
+        return Merging(self.tenant, self.rows, self._views, self._person)
 
     def catch_up(self, head: int) -> None:
         """Read from the index what was recorded up to `head` and matters here."""
@@ -70,9 +78,10 @@ class ResidentTenant:
         self.position = head
 
     def _evolve(self, recorded: Recorded) -> None:
-        self.rows.evolve(recorded)
         event = recorded.event
-        if type(event) in self._merging:
+        self._secrets.note(event)
+        self.rows.evolve(recorded)
+        if type(event) in self._deciding:
             self.unmerge()
         if self._people and isinstance(event, (*LIVES, *MEMBERSHIPS, life.GroupDeleted)):
             self._touch(event)
@@ -89,10 +98,10 @@ class ResidentTenant:
 
     def unmerge(self) -> None:
         """Something has changed that credentials depend on: they are merged again when one is asked for."""
-        if self._credentials is not None:
-            for digest in self._credentials:
-                self._merged.pop(digest, None)
-            self._credentials = None
+        for digest in self._credentials:
+            self._merged.pop(digest, None)
+        self._credentials.clear()
+        self._merging = self._new_merging()
 
     @property
     def life(self) -> str:
@@ -104,14 +113,18 @@ class ResidentTenant:
 
     def credential(self, digest: bytes) -> Credential | None:
         """What the hash of a secret opens."""
-        if self._credentials is None:
-            refusal = None if self.life == "active" else f"the tenant is {self.life}"
-            merging = Merging(self.tenant, self.rows, self._views, self.position, self._person)
-            self._credentials = {each: settled(found, refusal) for each, found in merging.merge().items()}
-        found = self._credentials.get(digest)
-        if found is not None and found.refusal is None:
-            self._merged[digest] = found
-        return found
+        merged = self._credentials.get(digest)
+        if merged is not None:
+            return merged
+        found = self._secrets.find(digest)
+        if found is None:
+            return None
+        refusal = None if self.life == "active" else f"the tenant is {self.life}"
+        merged = settled(self._merging.merge(*found, digest, self.position), refusal)
+        self._credentials[digest] = merged
+        if merged.refusal is None:
+            self._merged[digest] = merged
+        return merged
 
     def _person(self, user: UserId) -> Person:
         person = self._people.get(user)

@@ -1,12 +1,9 @@
 """What one commit changes in the keyring: keys and handles that come into being, and those that are destroyed."""
 
-import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from adapters.embedded.bulk import insert
+from adapters.embedded.bulk import Written
 from domain.ids import Handle, TenantId
-
-_ONCE = "ON CONFLICT DO NOTHING"
 
 
 class RingChange:
@@ -36,27 +33,20 @@ class RingChange:
         for handle in gone:
             self.handles.pop(handle, None)
 
-    def write(self, connection: sqlite3.Connection) -> None:
-        """Inside the sequencer's transaction."""
-        insert(connection, "tenant_keys (tenant, id, wrapped)", list(self.tenant_keys.values()), _ONCE)
-        insert(connection, "data_keys (tenant, id, subject, wrapped)", list(self.data_keys.values()), _ONCE)
-        insert(connection, "handles (tenant, handle, lookup, short)", list(self.handles.values()), _ONCE)
-        for tenant, subject, handles in self.destroyed:
-            _overwrite(connection, tenant, subject, handles)
+    def written(self) -> Iterator[Written]:
+        """The rows that the commit writes."""
+        for tenant, id, wrapped in self.tenant_keys.values():
+            yield ("tenant key", tenant, id, wrapped, None, None, None, None)
+        for tenant, id, subject, wrapped in self.data_keys.values():
+            yield ("data key", tenant, id, subject, wrapped, None, None, None)
+        for tenant, handle, lookup, place in self.handles.values():
+            yield ("handle", tenant, handle, lookup, place, None, None, None)
+        for of, subject, handles in self.destroyed:
+            yield ("destroyed", of, subject, None, None, None, None, None)
+            for handle in handles:
+                yield ("destroyed handle", of, handle, None, None, None, None, None)
 
 
 def short(lookup: bytes) -> int:
     """The part of a look-up hash that is in the index; never zero, which is what destroyed ones have."""
     return int.from_bytes(lookup[:8], "big", signed=True) or 1
-
-
-def _overwrite(connection: sqlite3.Connection, tenant: TenantId, subject: str, handles: tuple[Handle, ...]) -> None:
-    """In place and of the same length, so that SQLite doesn't move the row and leave the old one behind."""
-    connection.execute(
-        "UPDATE data_keys SET wrapped = zeroblob(length(wrapped)) WHERE tenant = ? AND subject = ?", (tenant, subject)
-    )
-    connection.execute("INSERT INTO destructions (tenant, subject) VALUES (?, ?)", (tenant, subject))
-    connection.executemany(
-        "UPDATE handles SET lookup = zeroblob(32), short = 0 WHERE tenant = ? AND handle = ?",
-        [(tenant, handle) for handle in handles],
-    )

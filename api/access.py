@@ -1,8 +1,9 @@
 """Roles and their assignments over REST."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Path
+from pydantic import Field
 
 from api.acting import Acting, Reading
 from api.bodies import (
@@ -26,29 +27,40 @@ from api.bodies import (
 from api.http.paging import Page
 from api.permitted import may, may_read
 from domain.access import roles
+from domain.access.handing import Given, Handing
 from domain.access.owners import OWNER
+from domain.boundary import Item
 from domain.event import Code
 from domain.ids import GroupId, RoleId, UserId
 from domain.view import Versioned
 from projections.access import ASSIGNMENTS, ROLES, AssignmentRow, RoleRow
 
+MOST_PERMISSIONS: Final = 200
+"""Of one role: it is one event, and every check of its holders' keys looks at it."""
 MayReadRoles = Annotated[Reading, may_read("roles:read")]
 MayManageRoles = Annotated[Acting, may("roles:manage")]
 MayAssignRoles = Annotated[Acting, may("roles:assign")]
 RoleInPath = Annotated[str, Path(pattern=r"^rol_([0-9a-f]{32}|owner)$")]
 HolderInPath = Annotated[str, Path(pattern=r"^(usr|grp)_[0-9a-f]{32}$")]
 
+Permissions = Annotated[list[PermissionName], Field(max_length=MOST_PERMISSIONS)]
+BEYOND_MAKER: Final = "a role can't permit what its maker may not do; leave those permissions out"
+BEYOND_CHANGER: Final = (
+    "only roles that permit no more than you may do can be changed by you, and only to such; ask who may"
+)
+BEYOND_GIVER: Final = "a role can't be given by somebody who may not do all that it permits"
+
 routes = router("access")
 
 
 class NewRole(Body):
     name: Name
-    permissions: Annotated[list[PermissionName], "at most 200"]
+    permissions: Permissions
     description: LongText | None = None
 
 
 class RoleChanges(Body):
-    permissions: list[PermissionName]
+    permissions: Permissions
     description: LongText | None = None
 
 
@@ -98,20 +110,17 @@ def _assignment_body(found: Versioned[AssignmentRow]) -> Assignment:
     )
 
 
-async def _within_own(caller: Acting, permissions: list[str]) -> tuple[Code, ...]:
-    """Nobody hands on more than they have; the product's own permissions are anybody's who may manage roles."""
-    ours = {each for each in permissions if each in caller.all_permissions}
-    if ours - caller.may_hand_on:
-        await caller.refuse("a role can't permit what its maker may not do; leave those permissions out")
+def _codes(permissions: list[str]) -> tuple[Code, ...]:
     return tuple(Code(each) for each in sorted(set(permissions)))
 
 
 @routes.post("/tenants/{tenant}/roles", status_code=201)
 async def define_role(body: NewRole, caller: MayManageRoles) -> Role:
-    permissions = await _within_own(caller, body.permissions)
+    wanted = frozenset(body.permissions)
+    await caller.hands_on(lambda: Handing((), BEYOND_MAKER, within=wanted))
     role = RoleId(caller.new_subject("rol"))
     description = caller.seal_if(role, "description", body.description)
-    outcome = await caller.execute(roles.DefineRole(role, Code(body.name), permissions, description))
+    outcome = await caller.execute(roles.DefineRole(role, Code(body.name), _codes(body.permissions), description))
     row = caller.row_of(ROLES, outcome)
     caller.etag_of(outcome.position)
     return _role_body(caller, Versioned(row.role, outcome.position, row))
@@ -134,14 +143,37 @@ async def read_role(role: RoleInPath, reading: MayReadRoles) -> Role:
 
 @routes.put("/tenants/{tenant}/roles/{role}")
 async def change_role(role: RoleInPath, body: RoleChanges, caller: MayManageRoles) -> Changed:
-    permissions = await _within_own(caller, body.permissions)
+    wanted = frozenset(body.permissions)
+    await caller.hands_on(lambda: _change_to(caller, role, wanted))
     expected = caller.expects_unchanged(f"role:{role}", ROLES.follows)
     description = caller.seal_if(role, "description", body.description)
-    return changed(await caller.execute(roles.ChangeRole(RoleId(role), permissions, description), expected))
+    command = roles.ChangeRole(RoleId(role), _codes(body.permissions), description)
+    return changed(await caller.execute(command, expected))
+
+
+def _change_to(caller: Acting, role: str, wanted: frozenset[str]) -> Handing:
+    """What whoever has the role gets by the change, and what it may take from them."""
+    before = permissions_of(caller, role)
+    added = wanted - before
+    return Handing((Given(added),) if added else (), BEYOND_CHANGER, within=before | wanted, depends=(change_of(role),))
+
+
+def permissions_of(caller: Acting, role: str) -> frozenset[str]:
+    """All that a role permits, the product's own permissions included."""
+    if role == OWNER:
+        return caller.tenant_permissions
+    row = caller.resident_row(ROLES, role)
+    return frozenset(row.permissions) if row else frozenset()
+
+
+def change_of(role: str) -> Item:
+    """What would make a role permit something else."""
+    return Item((f"role:{role}",), (roles.RoleChanged,))
 
 
 @routes.delete("/tenants/{tenant}/roles/{role}")
 async def retire_role(role: RoleInPath, caller: MayManageRoles) -> Changed:
+    await caller.hands_on(lambda: _change_to(caller, role, frozenset()))
     expected = caller.expects_unchanged(f"role:{role}", ROLES.follows)
     return changed(await caller.execute(roles.RetireRole(RoleId(role)), expected))
 
@@ -178,21 +210,12 @@ async def _assignments(reading: Any, column: str, value: str, limit: int, cursor
 
 @routes.put("/tenants/{tenant}/roles/{role}/assignments/{subject}")
 async def assign_role(role: RoleInPath, subject: HolderInPath, body: NewAssignment, caller: MayAssignRoles) -> Changed:
-    await _may_give(caller, role)
     expires_at = None if body.expires_at is None else instant_of(body.expires_at)
+    await caller.hands_on(
+        lambda: Handing((Given(permissions_of(caller, role), expires_at),), BEYOND_GIVER, depends=(change_of(role),))
+    )
     holder = UserId(subject) if subject.startswith("usr") else GroupId(subject)
     return changed(await caller.execute(roles.AssignRole(RoleId(role), holder, expires_at)))
-
-
-async def _may_give(caller: Acting, role: str) -> None:
-    """Nobody gives more than they have."""
-    if role == OWNER:
-        permitted = caller.tenant_permissions
-    else:
-        row = caller.resident_row(ROLES, role)
-        permitted = frozenset(row.permissions) & caller.all_permissions if row else frozenset()
-    if permitted - caller.may_hand_on:
-        await caller.refuse("a role can't be given by somebody who may not do all that it permits")
 
 
 @routes.delete("/tenants/{tenant}/roles/{role}/assignments/{subject}")

@@ -5,7 +5,7 @@ Permission and tenant arrive together, as the type of a parameter (`api/permitte
 
 import copy
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -16,13 +16,8 @@ from msgspec import Struct
 from api.http import problems
 from api.http.etags import etag, parse_condition
 from api.http.headers import PositionToken
-from domain.access.check import (
-    DEPLOYMENT_PERMISSIONS,
-    TENANT_PERMISSIONS,
-    Decision,
-    all_permissions,
-    decide_access,
-)
+from domain.access.check import DEPLOYMENT_PERMISSIONS, TENANT_PERMISSIONS, Decision, decide_access
+from domain.access.handing import Giver, Handing, objection
 from domain.boundary import Expectation, Item
 from domain.command import Command
 from domain.directory.users import Unique
@@ -76,6 +71,9 @@ class Acting:
         self._decision = decision
         self._decision_id = id_from("dec", node.clock(), os.urandom(10))
         self._idempotency: Idempotency | None = None
+        self._handing: Callable[[], Handing] | None = None
+        self._handed: tuple[Expectation, ...] = ()
+        """What must not have happened, so that what is handed on is still what was judged."""
 
     def new_id(self, prefix: str) -> str:
         return id_from(prefix, self.node.clock(), os.urandom(10))
@@ -122,10 +120,19 @@ class Acting:
         """Those that mean something to Muniment; a role may also have the product's own."""
         return TENANT_PERMISSIONS | DEPLOYMENT_PERMISSIONS
 
-    @property
-    def may_hand_on(self) -> frozenset[str]:
-        """All that this caller may do: the most that a key or role it makes can permit."""
-        return all_permissions(self.credential.subject, self.node.clock())
+    async def hands_on(self, handing: Callable[[], Handing]) -> None:
+        """Raises NotPermitted if the caller may not give this away, now or by what changes before it is recorded."""
+        self._handing = handing
+        await self._may_hand_on()
+
+    async def _may_hand_on(self) -> None:
+        if self._handing is None:
+            return
+        head, own, handing = self.node.feed.head(self.tenant), self.credential, self._handing()
+        self._handed = tuple(Expectation(item, head) for item in handing.depends)
+        giver = Giver(own.subject, own.actor_id, self._permission, own.expires_at, own.former)
+        if because := objection(giver, handing, self.all_permissions, self.node.clock()):
+            await self.refuse(because)
 
     async def execute(self, command: Command, expects: Iterable[Expectation] = ()) -> Outcome:
         """Decide and record, under an authority that is asked again if it has changed meanwhile."""
@@ -140,11 +147,12 @@ class Acting:
             if attempts == 1:
                 raise
             self._decide_again()
+            await self._may_hand_on()
             return await self._recorded(command, expects, attempts - 1)
 
     async def refuse(self, reason: str) -> None:
         """Record that the caller may not do this, and say so; raises NotPermitted."""
-        await self.node.ledger.refuse(self._permission, self._caller(), reason)
+        await self.node.ledger.refuse(self._permission, self._caller(), reason, keys=self.keys)
 
     def inside(self, tenant: TenantId) -> "Acting":
         """The same caller in another tenant, with keys of its own; for operators."""
@@ -193,7 +201,7 @@ class Acting:
             decision=self._decision_id,
             policies=self._decision.policies,
             position=self.node.feed.head(self.tenant),
-            holds=credential.holds,
+            holds=credential.holds + self._handed,
         )
         actor = credential.actor_id
         request = self._request

@@ -1,7 +1,7 @@
 """API keys over REST."""
 
 import os
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Path
 from pydantic import Field
@@ -29,14 +29,19 @@ from api.http.paging import Page
 from api.permitted import may, may_read
 from domain import agents
 from domain.access import secrets
+from domain.access.handing import Given, Handing
 from domain.event import Code, Instant
-from domain.ids import CredentialId, TenantId, UserId
+from domain.ids import CredentialId, UserId, is_id
+from domain.ledger import Outcome
 from domain.view import Versioned
 from projections.agents import API_KEYS, ApiKeyRow
 
 MayReadKeys = Annotated[Reading, may_read("keys:read")]
 MayManageKeys = Annotated[Acting, may("keys:manage")]
 KeyInPath = Annotated[str, Path(pattern=r"^key_[0-9a-f]{32}$")]
+
+BEYOND_ISSUER: Final = "a key can't have permissions that its issuer does not have; leave them out"
+BEYOND_ROTATOR: Final = "a key can't be rotated by somebody who may not do all that it permits"
 
 routes = router("agents")
 
@@ -97,20 +102,26 @@ async def issue_key(body: NewKey, caller: MayManageKeys) -> IssuedKey:
     wanted = set(body.permissions)
     if wanted - caller.tenant_permissions:
         raise problems.unprocessable("permissions names one that an API key can't have; see the documentation of keys")
-    if wanted - caller.may_hand_on:
-        await caller.refuse("a key can't have permissions that its issuer does not have; leave them out")
+    holder = UserId(body.holder) if body.holder else None
+    expires_at = None if body.expires_at is None else instant_of(body.expires_at)
+    handing = Handing((Given(frozenset(wanted), expires_at),), BEYOND_ISSUER, holder=holder)
+    await caller.hands_on(lambda: handing)
     credential, key = CredentialId(caller.new_subject("key")), secrets.make("key", caller.tenant, os.urandom(32))
     command = agents.IssueApiKey(
         credential,
-        UserId(body.holder) if body.holder else TenantId(caller.tenant),
+        holder or caller.tenant,
         secrets.digest(key),
         tuple(Code(each) for each in sorted(wanted)),
-        caller.seal_if(credential, "name", body.name),
-        None if body.expires_at is None else instant_of(body.expires_at),
+        caller.seal_if(body.holder or credential, "name", body.name),
+        expires_at,
     )
     outcome = await caller.execute(command)
     if outcome.repeated:
-        raise problems.conflict("the key was issued by this request before; its secret was told then: rotate it")
+        raise problems.conflict(
+            "the key that `id` names was issued by this request before, and its secret told then;"
+            " rotate it to get another",
+            id=_key_of(outcome),
+        )
     return IssuedKey(id=credential, key=key, position=outcome.position)
 
 
@@ -131,20 +142,33 @@ async def read_key(key: KeyInPath, reading: MayReadKeys) -> Key:
 @routes.post("/tenants/{tenant}/keys/{key}/rotate")
 async def rotate_key(key: KeyInPath, body: Rotation, caller: MayManageKeys) -> IssuedKey:
     """A new secret with the same permissions; the one before it opens until the overlap is over."""
-    await _may_manage(caller, key)
+    await caller.hands_on(lambda: _opened_by(caller, key))
     secret = secrets.make("key", caller.tenant, os.urandom(32))
     until = Instant(caller.node.clock() + body.overlap_seconds * 1_000_000)
     outcome = await caller.execute(agents.RotateApiKey(CredentialId(key), secrets.digest(secret), until))
     if outcome.repeated:
-        raise problems.conflict("the key was rotated by this request before; its secret was told then: rotate again")
+        raise problems.conflict(
+            "the key that `id` names was rotated by this request before, and its secret told then; rotate it again with"
+            " another Idempotency-Key",
+            id=_key_of(outcome),
+        )
     return IssuedKey(id=key, key=secret, position=outcome.position)
 
 
-async def _may_manage(caller: Acting, key: str) -> None:
-    """Whoever gets a secret must already be able to do what it opens."""
+def _key_of(outcome: Outcome) -> str:
+    """Which key the first request of its kind was about."""
+    return next(
+        each.credential for each in outcome.events if isinstance(each, (agents.ApiKeyIssued, agents.ApiKeyRotated))
+    )
+
+
+def _opened_by(caller: Acting, key: str) -> Handing:
+    """What whoever is told the new secret gets."""
     row = caller.resident_row(API_KEYS, key)
-    if row is not None and frozenset(row.permissions) - caller.may_hand_on:
-        await caller.refuse("a key can't be rotated by somebody who may not do all that it permits")
+    if row is None:
+        return Handing((), BEYOND_ROTATOR)
+    holder = UserId(row.holder) if is_id(row.holder, "usr") else None
+    return Handing((Given(frozenset(row.permissions), row.expires_at),), BEYOND_ROTATOR, holder=holder)
 
 
 @routes.delete("/tenants/{tenant}/keys/{key}")

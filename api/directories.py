@@ -1,7 +1,7 @@
 """Directories (the feeds that provision over SCIM) and their tokens over REST."""
 
 import os
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Path
 
@@ -27,9 +27,12 @@ from api.http import problems
 from api.http.paging import Page
 from api.permitted import may, may_read
 from domain.access import secrets
+from domain.access.check import DIRECTORY_PERMISSIONS
+from domain.access.handing import Given, Handing
 from domain.directory import feeds
-from domain.event import Code
+from domain.event import Code, Instant
 from domain.ids import CredentialId, DirectoryId
+from domain.ledger import Outcome
 from domain.view import Versioned
 from projections.directory import DIRECTORIES, TOKENS, DirectoryRow, TokenRow
 
@@ -37,6 +40,10 @@ MayReadDirectories = Annotated[Reading, may_read("directories:read")]
 MayManageDirectories = Annotated[Acting, may("directories:manage")]
 DirectoryInPath = Annotated[str, Path(pattern=r"^dir_[0-9a-f]{32}$")]
 TokenInPath = Annotated[str, Path(pattern=r"^tok_[0-9a-f]{32}$")]
+
+BEYOND_MAKER: Final = (
+    "a directory's token reads and manages users and groups; ask somebody who may do all four of it for one"
+)
 
 routes = router("directories")
 
@@ -111,6 +118,7 @@ def _token_body(found: Versioned[TokenRow]) -> Token:
 
 @routes.post("/tenants/{tenant}/directories", status_code=201)
 async def create_directory(body: NewDirectory, caller: MayManageDirectories) -> CreatedDirectory:
+    await caller.hands_on(lambda: _token_until(None))
     directory = DirectoryId(caller.new_subject("dir"))
     token_id, token = CredentialId(caller.new_id("tok")), secrets.make("dir", caller.tenant, os.urandom(32))
     command = feeds.CreateDirectory(
@@ -118,7 +126,11 @@ async def create_directory(body: NewDirectory, caller: MayManageDirectories) -> 
     )
     outcome = await caller.execute(command)
     if outcome.repeated:
-        raise problems.conflict("the directory was created by this request before; its token was told then")
+        raise problems.conflict(
+            "the directory that `id` names was created by this request before, and its token told then;"
+            " issue it another, and revoke the one that `token_id` names",
+            **_first(outcome),
+        )
     return CreatedDirectory(
         id=directory,
         scim_url=caller.node.scim_url(directory),
@@ -175,14 +187,29 @@ async def list_tokens(
 @routes.post("/tenants/{tenant}/directories/{directory}/tokens", status_code=201)
 async def issue_token(directory: DirectoryInPath, body: NewToken, caller: MayManageDirectories) -> IssuedToken:
     """Another token beside those there are: rotate by issuing, changing over, and revoking the old one."""
-    token_id, token = CredentialId(caller.new_id("tok")), secrets.make("dir", caller.tenant, os.urandom(32))
     expires_at = None if body.expires_at is None else instant_of(body.expires_at)
+    await caller.hands_on(lambda: _token_until(expires_at))
+    token_id, token = CredentialId(caller.new_id("tok")), secrets.make("dir", caller.tenant, os.urandom(32))
     outcome = await caller.execute(
         feeds.IssueDirectoryToken(token_id, DirectoryId(directory), secrets.digest(token), expires_at)
     )
     if outcome.repeated:
-        raise problems.conflict("the token was issued by this request before; it was told then: issue another")
+        raise problems.conflict(
+            "the token that `id` names was issued by this request before, and told then; revoke it, and issue another",
+            id=_first(outcome)["token_id"],
+        )
     return IssuedToken(id=token_id, token=token)
+
+
+def _token_until(expires_at: Instant | None) -> Handing:
+    """What whoever is told a directory's token gets."""
+    return Handing((Given(DIRECTORY_PERMISSIONS, expires_at),), BEYOND_MAKER)
+
+
+def _first(outcome: Outcome) -> dict[str, str]:
+    """Which directory and token the first request of its kind made."""
+    issued = next(each for each in outcome.events if isinstance(each, feeds.DirectoryTokenIssued))
+    return {"id": issued.directory, "token_id": issued.credential}
 
 
 @routes.delete("/tenants/{tenant}/directories/{directory}/tokens/{token}")

@@ -1,22 +1,31 @@
 """Groups and their members over REST."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Path
 
-from api.acting import Acting, Reading
+from api.access import change_of, permissions_of
+from api.acting import Acting, Reading, resident
 from api.bodies import Answer, Body, Changed, Cursor, Limit, ShortText, changed, page_of, place_of, router, time_text
 from api.http.paging import Page
 from api.permitted import may, may_read
 from api.users import UserInPath
+from domain.access.handing import Given, Handing
+from domain.access.owners import RoleAssigned
+from domain.boundary import Item
 from domain.directory import groups
 from domain.ids import GroupId, UserId
 from domain.view import Versioned
+from projections.access import ASSIGNMENTS
 from projections.directory import GROUPS, MEMBERS, GroupRow, MemberRow
 
 MayReadGroups = Annotated[Reading, may_read("groups:read")]
 MayManageGroups = Annotated[Acting, may("groups:manage")]
 GroupInPath = Annotated[str, Path(pattern=r"^grp_[0-9a-f]{32}$")]
+
+BEYOND_GIVER: Final = (
+    "whoever joins this group gets roles that permit what you may not do; ask somebody who may do all of it"
+)
 
 routes = router("groups")
 
@@ -113,7 +122,21 @@ async def list_members(
 
 @routes.put("/tenants/{tenant}/groups/{group}/members/{user}")
 async def add_member(group: GroupInPath, user: UserInPath, caller: MayManageGroups) -> Changed:
+    """Whoever becomes a member gets the group's roles, so only somebody who may give those can say who does."""
+    await caller.hands_on(lambda: _membership_of(caller, group))
     return changed(await caller.execute(groups.AddMember(GroupId(group), UserId(user))))
+
+
+def _membership_of(caller: Acting, group: str) -> Handing:
+    """What a member gets: the roles that the group has, as long as it has them."""
+    in_memory = resident(caller.node, caller.tenant)
+    now = caller.node.clock()
+    given, depends = [], [Item((f"group:{group}",), (RoleAssigned,))]
+    for _, row in in_memory.rows.find(ASSIGNMENTS, "subject", group):
+        if row.expires_at is None or row.expires_at > now:
+            given.append(Given(permissions_of(caller, row.role), row.expires_at))
+            depends.append(change_of(row.role))
+    return Handing(tuple(given), BEYOND_GIVER, depends=tuple(depends))
 
 
 @routes.delete("/tenants/{tenant}/groups/{group}/members/{user}")

@@ -12,7 +12,7 @@ from api.acting import Acting, Reading, resident
 from api.http import problems
 from api.http.headers import IdempotencyKey, KnownPosition
 from api.http.moments import AskedMoment, AtPosition
-from domain.access.check import decide_access
+from domain.access.check import Decision, decide_access
 from domain.access.secrets import digest, read
 from domain.event import Instant
 from domain.ids import DEPLOYMENT, TenantId
@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 TENANT_PATTERN: Final = r"^(ten_[0-9a-f]{32}|_deployment)$"
 TenantInPath = Annotated[str, Path(pattern=TENANT_PATTERN, examples=["ten_0195c2d4a1b00123456789abcdef0123"])]
 _bearer: Final = HTTPBearer(auto_error=False, description="An operator key, or an API key of the tenant.")
+IN_DEPLOYMENT: Final = frozenset({"flags:read", "flags:manage", "flags:evaluate", "audit:read", "replay:read"})
+"""What can be permitted in the deployment as in a tenant: it has flags and a history, but nobody and nothing else."""
 _MISSING_TENANT: Final = "the tenant does not exist, or the key is another tenant's"
+_ONLY_TENANTS: Final = "only a tenant has this, and the deployment is none; name a tenant"
+_ONLY_OPERATORS: Final = "only operators may do this; use an operator's key"
 
 
 async def node_of(request: Request) -> "Node":
@@ -72,9 +76,36 @@ async def let_in(
         raise problems.not_found(_MISSING_TENANT)
     if tenant != DEPLOYMENT and resident(node, tenant).life == "none":
         raise problems.not_found(_MISSING_TENANT)
+    if tenant == DEPLOYMENT and permission not in IN_DEPLOYMENT:
+        raise problems.not_found(_ONLY_TENANTS)
+    _must_be_rest(credential)
+    return await admit(kind, node, request, response, credential, tenant, permission, idempotency_key)
+
+
+async def let_operator_in(
+    kind: type[Acting],
+    node: "Node",
+    request: Request,
+    response: Response,
+    permission: str,
+    idempotency_key: str | None = None,
+) -> Any:
+    """An Acting (or Reading) of an operator in the deployment. Raises Problem 401 or 403.
+
+    A tenant's key is refused in the history of its tenant.
+    """
+    credential = credential_of(node, request)
+    _must_be_rest(credential)
+    if not credential.subject.operator:
+        request.scope["state"]["tenant"] = credential.tenant
+        no = Decision(False, _ONLY_OPERATORS)
+        await kind(node, request, response, credential, credential.tenant, permission, no).refuse(_ONLY_OPERATORS)
+    return await admit(kind, node, request, response, credential, DEPLOYMENT, permission, idempotency_key)
+
+
+def _must_be_rest(credential: "Credential") -> None:
     if credential.directory is not None:
         raise problems.forbidden("a directory's token opens its SCIM address and nothing else")
-    return await admit(kind, node, request, response, credential, tenant, permission, idempotency_key)
 
 
 async def admit(
@@ -125,7 +156,7 @@ def may_in_deployment(permission: str) -> Any:
         key: IdempotencyKey,
         _: Annotated[Any, Depends(_bearer)],
     ) -> Acting:
-        acting: Acting = await let_in(Acting, node, request, response, DEPLOYMENT, permission, key)
+        acting: Acting = await let_operator_in(Acting, node, request, response, permission, key)
         return acting
 
     return Depends(dependency)
@@ -163,7 +194,7 @@ def may_read_deployment(permission: str) -> Any:
         known: KnownPosition,
         _: Annotated[Any, Depends(_bearer)],
     ) -> Reading:
-        reading: Reading = await let_in(Reading, node, request, response, DEPLOYMENT, permission)
+        reading: Reading = await let_operator_in(Reading, node, request, response, permission)
         return await at_moment(reading, as_of, known, response)
 
     return Depends(dependency)

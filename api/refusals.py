@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request, Response
 from api.http import problems
 from api.http.problems import Problem
 from domain.command import Missing, NotPermitted, Refused, Taken
-from domain.ledger import AuthorityChanged, KeyReused, NotReady, QueueFull, VersionChanged
+from domain.ledger import AuthorityChanged, KeyReused, NotReady, QueueFull, TooLarge, VersionChanged
 from domain.view import ViewBehind, ViewUnavailable
 
 _PROBLEMS: Final[dict[type[Exception], Callable[[Any], Problem]]] = {
@@ -21,6 +21,7 @@ _PROBLEMS: Final[dict[type[Exception], Callable[[Any], Problem]]] = {
     KeyReused: lambda _: problems.unprocessable(
         "this Idempotency-Key came with another request before: use a new key for a new request"
     ),
+    TooLarge: lambda problem: problems.unprocessable(str(problem)),
     QueueFull: lambda _: problems.too_many_requests(1, "too many commands wait; send it again in a moment"),
     NotReady: lambda problem: problems.unavailable(str(problem), 5),
     ViewBehind: lambda _: problems.unavailable("the views have not caught up yet; ask again", ViewBehind.retry_after),

@@ -1,34 +1,75 @@
-"""Tenant names are unique in the deployment: reserved there first, with a deadline, then used, then confirmed.
+"""Tenant names are unique in the deployment: reserved there first, then used in the tenant, then confirmed.
 
-What was interrupted is completed or lapses: `settle_names` looks at every reservation whose deadline has passed.
+A tenant's own history says what it is called. `settle` makes the deployment's list agree with it: exactly that name is
+the tenant's, confirmed, and every other is free again. It runs at the end of whatever changes a name; `settle_names`
+does the same for what was interrupted. Until then a reserved name is nobody else's, because it may be used already.
 """
 
+import asyncio
 import contextlib
 import unicodedata
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
 from api.acting import Acting, resident
 from domain import tenants
-from domain.command import Command, Refused
+from domain.command import Command, Refused, Taken
 from domain.event import Instant
-from domain.ids import DEPLOYMENT, TenantId
-from domain.ledger import Caller
-from projections.tenants import NAMES, TENANTS, NameRow
+from domain.ids import DEPLOYMENT, Handle, TenantId
+from domain.ledger import Caller, KeyReused, Outcome, VersionChanged
+from projections.tenants import NAMES, TENANTS, NameRow, TenantRow
 
 if TYPE_CHECKING:
     from api.wiring import Node
 
 DEADLINE: Final = 60_000_000
-"""Microseconds for which a name stays reserved and unused."""
+"""Microseconds after which a name that is only reserved is looked at."""
+Execute = Callable[[Command], Awaitable[Outcome]]
+
+
+class Naming:
+    """Who changes names on this node: one at a time for each tenant, because it takes several commands."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[TenantId, asyncio.Lock] = WeakValueDictionary()
+        self.unsettled: set[TenantId] = set()
+        """Those whose names may not be as their history says."""
+        self.knows_all = False
+        """Whether what an earlier run of the node left behind was looked at."""
+
+    @contextlib.asynccontextmanager
+    async def alone(self, tenant: TenantId) -> AsyncIterator[None]:
+        """Hold the tenant's lock; it is unsettled until `settle` has ended."""
+        lock = self._locks.setdefault(tenant, asyncio.Lock())
+        async with lock:
+            self.unsettled.add(tenant)
+            yield
 
 
 def compared_name(name: str) -> str:
-    """The form in which two tenant names are the same."""
+    """The form in which two tenant names are the same; empty for a name of nothing but spaces."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
 
 
+@contextlib.asynccontextmanager
+async def changing_name(caller: Acting, tenant: TenantId) -> AsyncIterator[Acting]:
+    """For what changes a tenant's name: alone, acting in the deployment; the names are settled at the end.
+
+    So they are after a refusal. After anything else it is the upkeep's, which waits for the lock.
+    """
+    deployment = caller.in_deployment()
+    async with caller.node.naming.alone(tenant):
+        try:
+            yield deployment
+        except (Refused, VersionChanged, KeyReused):
+            await settle(caller.node, tenant, deployment.execute)
+            raise
+        await settle(caller.node, tenant, deployment.execute)
+
+
 async def reserve_name(deployment: Acting, tenant: TenantId, name: str) -> TenantId:
-    """Raises Taken. Returns the tenant it is reserved for: an earlier one, if the request is a retry."""
+    """Raises Taken. Returns the tenant it was reserved for: an earlier one, if the request is a retry."""
     unique = deployment.unique(tenant, "name", name, compared_name(name))
     deadline = Instant(deployment.node.clock() + DEADLINE)
     outcome = await deployment.execute(tenants.ReserveTenantName(tenant, unique.value, unique.handle, deadline))
@@ -38,51 +79,74 @@ async def reserve_name(deployment: Acting, tenant: TenantId, name: str) -> Tenan
     return tenant
 
 
-async def confirm_name(deployment: Acting, tenant: TenantId, name: str) -> None:
-    unique = deployment.unique(tenant, "name", name, compared_name(name))
-    await deployment.without_key().execute(tenants.ConfirmTenantName(tenant, unique.value, unique.handle))
+async def hold_name(deployment: Acting, tenant: TenantId, name: str) -> None:
+    """Reserve a name unless the tenant has it; what was reserved before may have been given back. Raises Taken."""
+    handle = deployment.node.keyring.find_handle(DEPLOYMENT, "name", compared_name(name))
+    if handle is None or handle not in {row.name_handle for row in _names_of(deployment.node, tenant)}:
+        await reserve_name(deployment, tenant, name)
 
 
-async def release_other_names(deployment: Acting, tenant: TenantId, kept: str) -> None:
-    """Give back every name of a tenant but one."""
-    rows = resident(deployment.node, DEPLOYMENT).rows
-    keep = deployment.node.keyring.find_handle(DEPLOYMENT, "name", kept) if kept else None
-    for row in [row for _, row in rows.find(NAMES, "tenant", tenant)]:
-        if row.name_handle != keep:
-            await deployment.without_key().execute(tenants.ReleaseTenantName(tenant, row.name_handle))
+async def name_is_taken(deployment: Acting, tenant: TenantId, name: str) -> bool:
+    """Reserves the name, unless another tenant has it."""
+    try:
+        await hold_name(deployment, tenant, name)
+    except Taken:
+        return True
+    return False
+
+
+async def settle(node: "Node", tenant: TenantId, execute: Execute) -> None:
+    """Make the deployment's list say what the tenant's history says now. The caller holds the tenant's lock."""
+    kept = _handle_in_use(node, tenant)
+    names = _names_of(node, tenant)
+    for row in names:
+        if row.name_handle != kept:
+            await execute(tenants.ReleaseTenantName(tenant, row.name_handle))
+    for row in names:
+        if row.name_handle == kept and row.deadline is not None:
+            await execute(tenants.ConfirmTenantName(tenant, row.name, row.name_handle))
+    node.naming.unsettled.discard(tenant)
 
 
 async def settle_names(node: "Node", by: Caller) -> int:
-    """Complete or give back the reservations whose deadline has passed; returns how many."""
-    now = node.clock()
-    rows = resident(node, DEPLOYMENT).rows.rows[NAMES.name]
-    overdue = [row for row in rows.values() if row.deadline is not None and row.deadline <= now]
-    for row in overdue:
-        used = _uses(node, row)
-        if used:
-            command: Command = tenants.ConfirmTenantName(row.tenant, row.name, row.name_handle)
-        else:
-            command = tenants.ReleaseTenantName(row.tenant, row.name_handle)
-        with contextlib.suppress(Refused):  # somebody else has taken the lapsed name meanwhile
-            await node.ledger.execute(command, by)
-        if used:
-            await _release_former(node, by, row)
-    return len(overdue)
+    """Settle the names of the tenants where something was interrupted; returns how many were looked at.
+
+    The first time these are all tenants: one that was deleted may still hold a name without a deadline.
+    """
+    naming, now = node.naming, node.clock()
+    rows: list[NameRow] = list(resident(node, DEPLOYMENT).rows.rows[NAMES.name].values())
+    if naming.knows_all:
+        wanted = {row.tenant for row in rows if row.deadline is not None and row.deadline <= now}
+    else:
+        wanted = {row.tenant for row in rows if row.deadline is None or row.deadline <= now}
+    wanted |= naming.unsettled
+    for tenant in wanted:
+        async with naming.alone(tenant):
+            await settle(node, tenant, lambda command: node.ledger.execute(command, by))
+        await asyncio.sleep(0)
+    naming.knows_all = True
+    return len(wanted)
 
 
-async def _release_former(node: "Node", by: Caller, kept: NameRow) -> None:
-    """A renaming that was interrupted had not given back the name before."""
-    rows = resident(node, DEPLOYMENT).rows
-    for row in [row for _, row in rows.find(NAMES, "tenant", kept.tenant)]:
-        if row.name_handle != kept.name_handle and row.deadline is None:
-            await node.ledger.execute(tenants.ReleaseTenantName(row.tenant, row.name_handle), by)
+def tenant_now(node: "Node", tenant: TenantId) -> TenantRow | None:
+    """A tenant as its own history says, without keeping it in memory."""
+    row: TenantRow | None = None
+    types = tuple(each.__name__ for each in TENANTS.follows)
+    for recorded in node.history.latest(tenant, f"tenant:{tenant}", types):
+        row = TENANTS.evolve(row, recorded)
+    return row
 
 
-def _uses(node: "Node", reserved: NameRow) -> bool:
-    """Whether the tenant exists under the name that was reserved for it."""
-    tenant = resident(node, reserved.tenant)
-    row = tenant.rows.rows[TENANTS.name].get(reserved.tenant)
+def _names_of(node: "Node", tenant: TenantId) -> list[NameRow]:
+    return [row for _, row in resident(node, DEPLOYMENT).rows.find(NAMES, "tenant", tenant)]
+
+
+def _handle_in_use(node: "Node", tenant: TenantId) -> Handle | None:
+    """What stands for the name that the tenant has now; None for one that was deleted or never created."""
+    row = tenant_now(node, tenant)
     if row is None or row.life == "deleted":
-        return False
-    used = node.keyring.unseal(reserved.tenant, "name", row.name)
-    return used is not None and used == node.keyring.unseal(DEPLOYMENT, "name", reserved.name)
+        return None
+    name = node.keyring.unseal(tenant, "name", row.name)
+    if name is None:
+        raise ValueError("the name of a tenant that exists can't be opened")
+    return node.keyring.find_handle(DEPLOYMENT, "name", compared_name(name))

@@ -1,9 +1,9 @@
 """Tenants and their settings over REST."""
 
-import contextlib
 from typing import Annotated
 
 from fastapi import Path
+from pydantic import AfterValidator, Field
 
 from api.acting import Acting, Reading, resident
 from api.bodies import (
@@ -21,11 +21,11 @@ from api.bodies import (
     router,
     time_text,
 )
+from api.http.field_errors import Unacceptable
 from api.http.paging import Page
 from api.permitted import may, may_in_deployment, may_read, may_read_deployment
-from api.tenant_names import compared_name, confirm_name, release_other_names, reserve_name
+from api.tenant_names import changing_name, compared_name, hold_name, name_is_taken, reserve_name, tenant_now
 from domain import tenants
-from domain.command import Taken
 from domain.event import Code
 from domain.ids import TenantId
 from domain.view import Versioned
@@ -41,13 +41,22 @@ SettingInPath = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_.:-]{0,99}$")]
 routes = router("tenants")
 
 
+def _said(name: str) -> str:
+    if not compared_name(name):
+        raise Unacceptable("a name is more than spaces; send one that can be read")
+    return name
+
+
+TenantName = Annotated[ShortText, AfterValidator(_said), Field(json_schema_extra={"pattern": r"\S"})]
+
+
 class NewTenant(Body):
-    name: ShortText
+    name: TenantName
     region: Name | None = None
 
 
 class TenantChanges(Body):
-    name: ShortText
+    name: TenantName
 
 
 class Suspension(Body):
@@ -98,15 +107,17 @@ def tenant_body(acting: Acting, found: Versioned[TenantRow]) -> Tenant:
 
 @routes.post("/tenants", status_code=201)
 async def create_tenant(body: NewTenant, caller: MayCreateTenants) -> Tenant:
-    """The name is reserved in the deployment first, then used, then confirmed: an interruption leaves it free again."""
-    tenant = TenantId(caller.new_id("ten"))
-    tenant = await reserve_name(caller, tenant, body.name)
+    """The name is reserved in the deployment first, then used, then confirmed: an interruption leaves it free again.
+
+    A retry is answered with the tenant that the first try made, as it is now.
+    """
+    tenant = await reserve_name(caller, TenantId(caller.new_id("ten")), body.name)
     inside = caller.inside(tenant)
-    inside.node.keyring.new_subject(inside.keys, tenant, tenant)
-    region = Code(body.region) if body.region else None
-    with contextlib.suppress(Taken):  # an earlier try of the same request came this far
-        await inside.execute(tenants.CreateTenant(tenant, inside.seal(tenant, "name", body.name), region))
-    await confirm_name(caller, tenant, body.name)
+    async with changing_name(caller, tenant) as deployment:
+        if tenant_now(caller.node, tenant) is None:
+            await hold_name(deployment, tenant, body.name)
+            region = Code(body.region) if body.region else None
+            await inside.execute(tenants.CreateTenant(tenant, inside.seal(tenant, "name", body.name), region))
     found = inside.current(TENANTS, f"tenant:{tenant}", tenant, "tenant")
     inside.answer_position(found.since)
     inside.etag_of(found.since)
@@ -117,25 +128,31 @@ async def create_tenant(body: NewTenant, caller: MayCreateTenants) -> Tenant:
 async def list_tenants(reading: MayListTenants, limit: Limit = 100, cursor: Cursor = None) -> Page[ListedTenant]:
     after = place_of(reading, cursor, "tenants")
     found = await reading.node.views.page(NAMES, reading.tenant, reading.at, after=after, limit=limit + 1)
-    lives = {each.row.tenant: await _life(reading, each.row.tenant) for each in found}
-    page = page_of(reading, found, limit, "tenants", lambda each: _listed(reading, each, lives))
-    return page.model_copy(update={"items": [each for each in page.items if each.life != "none"]})
+    rows = {tenant: await _own_row(reading, tenant) for tenant in {each.row.tenant for each in found}}
+    page = page_of(reading, found, limit, "tenants", lambda each: _listed(reading, each, rows))
+    once = {each.id: each for each in page.items if each.life != "none"}
+    return page.model_copy(update={"items": list(once.values())})
 
 
-def _listed(reading: Reading, found: Versioned[NameRow], lives: dict[TenantId, str]) -> ListedTenant:
-    row = found.row
-    return ListedTenant(id=row.tenant, name=reading.open("name", row.name), life=lives[row.tenant])
+def _listed(reading: Reading, found: Versioned[NameRow], rows: dict[TenantId, TenantRow | None]) -> ListedTenant:
+    """By its name in its own history; a name that is only reserved lists nobody who is called otherwise."""
+    tenant, row = found.row.tenant, rows[found.row.tenant]
+    name = reading.node.keyring.unseal(tenant, "name", row.name) if row else None
+    reserved = reading.open("name", found.row.name) if found.row.deadline is not None else None
+    unused = reserved is not None and (name is None or compared_name(reserved) != compared_name(name))
+    return ListedTenant(id=tenant, name=name, life="none" if row is None or unused else row.life)
 
 
-async def _life(reading: Reading, tenant: TenantId) -> str:
+async def _own_row(reading: Reading, tenant: TenantId) -> TenantRow | None:
     if not reading.as_of:
-        return resident(reading.node, tenant).life
+        row: TenantRow | None = resident(reading.node, tenant).rows.rows[TENANTS.name].get(tenant)
+        return row
     at = reading.moment_in(tenant)
     if not at.position:
-        return "none"
+        return None
     await reading.node.views.reach(tenant, at.position)
     found = await reading.node.views.get(TENANTS, tenant, tenant, at)
-    return found.row.life if found else "none"
+    return found.row if found else None
 
 
 @routes.get("/tenants/{tenant}")
@@ -148,13 +165,10 @@ async def read_tenant(reading: MayReadTenant) -> Tenant:
 @routes.patch("/tenants/{tenant}")
 async def rename_tenant(body: TenantChanges, caller: MayManageTenant) -> Changed:
     expected = caller.expects_unchanged(f"tenant:{caller.tenant}", TENANTS.follows)
-    deployment = caller.in_deployment()
-    await reserve_name(deployment, caller.tenant, body.name)
-    outcome = await caller.execute(
-        tenants.RenameTenant(caller.tenant, caller.seal(caller.tenant, "name", body.name)), expected
-    )
-    await confirm_name(deployment, caller.tenant, body.name)
-    await release_other_names(deployment, caller.tenant, compared_name(body.name))
+    async with changing_name(caller, caller.tenant) as deployment:
+        taken = await name_is_taken(deployment, caller.tenant, body.name)
+        name = caller.seal(caller.tenant, "name", body.name)
+        outcome = await caller.execute(tenants.RenameTenant(caller.tenant, name, taken), expected)
     caller.answer_position(outcome.position)
     return changed(outcome)
 
@@ -174,8 +188,8 @@ async def resume_tenant(caller: MayManageTenant) -> Changed:
 @routes.delete("/tenants/{tenant}")
 async def delete_tenant(caller: MayManageTenant) -> Changed:
     expected = caller.expects_unchanged(f"tenant:{caller.tenant}", TENANTS.follows)
-    outcome = await caller.execute(tenants.DeleteTenant(caller.tenant), expected)
-    await release_other_names(caller.in_deployment(), caller.tenant, "")
+    async with changing_name(caller, caller.tenant):
+        outcome = await caller.execute(tenants.DeleteTenant(caller.tenant), expected)
     caller.answer_position(outcome.position)
     return changed(outcome)
 

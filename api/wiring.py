@@ -32,6 +32,7 @@ from api.http.paging import Cursors
 from api.operator_key import ensure_operator_key
 from api.permitted import credential_of
 from api.stored import StoredSide
+from api.tenant_names import Naming
 from api.upkeep import Upkeep
 from domain.ids import DirectoryId, TenantId
 from domain.view import StoredViews, ViewBehind, ViewUnavailable
@@ -64,6 +65,7 @@ class Node:
         self.folder = DataFolder(configuration.data)
         self.metrics = CollectorRegistry()
         self.stopping = asyncio.Event()
+        self.naming = Naming()
         self.url = f"http://{configuration.host}:{configuration.port}"
         self.verifying = asyncio.Lock()
         """Held while a history is folded again on request: one at a time, because it takes a thread for long."""

@@ -40,6 +40,8 @@ class Command(msgspec.Struct, frozen=True):
     """What a caller needs to ask for it."""
     while_suspended: ClassVar[bool] = False
     """Whether a suspended tenant accepts it."""
+    while_deleted: ClassVar[bool] = False
+    """Whether a deleted tenant accepts it."""
 
     def boundary(self) -> Boundary:
         """The events that must have been seen. Nothing but the tenant's being alive, as a rule."""
@@ -55,6 +57,8 @@ class Known:
 
     def __init__(self, now: Instant) -> None:
         self.now = now
+        self.tenant_deleted = False
+        """Then what protects a tenant that lives on protects nothing."""
         self.tallies: dict[str, Any] = {}
         """Decision states by name."""
 

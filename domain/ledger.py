@@ -136,6 +136,10 @@ class NotReady(Exception):
     """The ledger accepts nothing now; the message says why and what to do."""
 
 
+class TooLarge(Exception):
+    """An event of more than 65,535 bytes; the message says by how much. Make several smaller ones."""
+
+
 class NewKeys(msgspec.Struct):
     """Data keys and handles that the first event to need them brings into being."""
 

@@ -1,11 +1,13 @@
 """A tenant: the wall around everything a customer has."""
 
-from typing import assert_never
+from typing import Final, assert_never
 
 from domain.boundary import Boundary, about, tagged
 from domain.command import Command, Decider, Known, Missing, Refused, Taken
 from domain.event import Code, Event, Instant, Recorded, Sealed
 from domain.ids import DEPLOYMENT, Handle, TenantId
+
+NAME_TAKEN: Final = "another tenant has this name; choose another"
 
 
 class TenantCreated(Event):
@@ -42,7 +44,10 @@ class TenantDeleted(Event):
 
 
 class TenantNameReserved(Event):
-    """In the deployment's history: nobody else may take the name until the deadline."""
+    """In the deployment's history: the tenant may use the name, and nobody else may take it.
+
+    Whether it was used is looked at after the deadline, and the name is confirmed or released.
+    """
 
     tenant: TenantId
     name: Sealed
@@ -79,6 +84,8 @@ class RenameTenant(Command):
     permission = "tenants:manage"
     tenant: TenantId
     name: Sealed
+    taken: bool = False
+    """Whether another tenant has the name."""
 
     def boundary(self) -> Boundary:
         return life_of(self.tenant)
@@ -184,7 +191,7 @@ class KnownTenant(Known):
         self.name: Sealed | None = None
         self.setting: Sealed | None = None
         self.holder: TenantId | None = None
-        self.held_until: Instant | None = None
+        self.confirmed = False
 
     def evolve(self, recorded: Recorded) -> None:
         match recorded.event:
@@ -200,20 +207,16 @@ class KnownTenant(Known):
                 self.life = "deleted"
             case TenantSettingChanged(value=value):
                 self.setting = value
-            case TenantNameReserved(tenant=tenant, deadline=deadline):
-                self.holder, self.held_until = tenant, deadline
+            case TenantNameReserved(tenant=tenant):
+                self.holder, self.confirmed = tenant, False
             case TenantNameConfirmed(tenant=tenant):
-                self.holder, self.held_until = tenant, None
+                self.holder, self.confirmed = tenant, True
             case TenantNameReleased():
-                self.holder = self.held_until = None
+                self.holder, self.confirmed = None, False
 
     def exists(self) -> None:
         if self.life in ("none", "deleted"):
             raise Missing("the tenant does not exist")
-
-    def held_by_another(self, tenant: TenantId) -> bool:
-        lapsed = self.held_until is not None and self.held_until <= self.now
-        return self.holder not in (None, tenant) and not lapsed
 
 
 def decide(command: TenantsCommand, known: KnownTenant) -> list[Event]:
@@ -222,8 +225,10 @@ def decide(command: TenantsCommand, known: KnownTenant) -> list[Event]:
             if known.life != "none" or tenant == DEPLOYMENT:
                 raise Taken("the tenant exists already; create one with a new id")
             return [TenantCreated(tenant, name, region)]
-        case RenameTenant(tenant, name):
+        case RenameTenant(tenant, name, taken):
             known.exists()
+            if taken:
+                raise Taken(NAME_TAKEN)
             return [] if name.same_as(known.name) else [TenantRenamed(tenant, name)]
         case ChangeTenantSetting(tenant, setting, value):
             known.exists()
@@ -239,16 +244,15 @@ def decide(command: TenantsCommand, known: KnownTenant) -> list[Event]:
             known.exists()
             return [TenantDeleted(tenant)]
         case ReserveTenantName(tenant, name, handle, deadline):
-            if known.held_by_another(tenant):
-                raise Taken("another tenant has this name; choose another")
+            if known.holder not in (None, tenant):
+                raise Taken(NAME_TAKEN)
             if deadline <= known.now:
                 raise Refused("the deadline is not in the future")
-            confirmed = known.holder == tenant and known.held_until is None
-            return [] if confirmed else [TenantNameReserved(tenant, name, handle, deadline)]
+            return [] if known.confirmed else [TenantNameReserved(tenant, name, handle, deadline)]
         case ConfirmTenantName(tenant, name, handle):
             if known.holder != tenant:
                 raise Refused("the name is not reserved for this tenant; reserve it first")
-            return [] if known.held_until is None else [TenantNameConfirmed(tenant, name, handle)]
+            return [] if known.confirmed else [TenantNameConfirmed(tenant, name, handle)]
         case ReleaseTenantName(tenant, handle):
             return [TenantNameReleased(tenant, handle)] if known.holder == tenant else []
         case _:

@@ -17,6 +17,7 @@ from adapters.avro.shape import HEAD, SEALED, SHARED, STAMP
 from domain.capabilities import EVENTS
 from domain.event import MOST_BYTES, Entry, Event, Instant, Meta, Sealed
 from domain.ids import TenantId
+from domain.ledger import TooLarge
 from schemas import registry
 
 MAGIC: Final = b"\x00"
@@ -26,10 +27,6 @@ _put_strings = array(put_string)
 _MOST_STAMP: Final = 5 + 10 + 10 + 3 + 37
 """Framing, position, instant, the count of nths, event id."""
 _PREFIX_FIELDS: Final = len(STAMP) + len(HEAD) + len(SHARED)
-
-
-class TooLarge(ValueError):
-    """An event of more than 65,535 bytes: make several smaller ones."""
 
 
 class _Writer(NamedTuple):

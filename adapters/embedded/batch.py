@@ -3,11 +3,10 @@
 import asyncio
 import hashlib
 import secrets
-import sqlite3
 from itertools import islice
 from typing import Final
 
-from adapters.embedded.bulk import insert
+from adapters.embedded.bulk import Written
 from adapters.embedded.states import TenantState
 from adapters.ring import RingChange
 from domain.event import Recorded
@@ -26,8 +25,10 @@ class Batch:
         self.answers: list[tuple[asyncio.Future[Outcome], Outcome | Exception]] = []
         """Who waits for its commit, and what they will be told."""
         self.chain = b""
-        self.rows: list[tuple[int, int, int, int, int, int, bytes]] = []
-        self.postings: list[tuple[bytes, int, int, int]] = []
+        self.rows: list[Written] = []
+        """Events: sequence, tenant, position, type, instant, own, stored."""
+        self.postings: list[Written] = []
+        """Tag, type, position, nth."""
         self.recorded: dict[tuple[int, int], Recorded] = {}
         self.leaves: list[bytes] = []
         self.types: list[tuple[int, str]] = []
@@ -40,7 +41,7 @@ class Batch:
 
     def positions(self, key: bytes, type: int) -> list[int]:
         """Where it has events of a tag and type; indexed only once somebody asks."""
-        for tag, number, position, _ in islice(self.postings, self._indexed, None):
+        for _, tag, number, position, *_ in islice(self.postings, self._indexed, None):
             self._positions.setdefault((tag, number), []).append(position)
         self._indexed = len(self.postings)
         return self._positions.get((key, type), [])
@@ -53,28 +54,22 @@ class Batch:
     def seal(self, chain: bytes) -> bytes:
         """Nothing more is added; returns the hash of all leaves of the log up to its last."""
         self.chain = hashlib.sha256(b"".join((chain, *self.leaves))).digest()
-        self._tenants = [
-            (state.number, state.tenant, state.position, state.instant, state.frontier.pack())
-            for state in self.tenants.values()
+        self._tenants: list[Written] = [
+            ("tenant", each.number, each.tenant, each.position, each.instant, each.frontier.pack(), None, None)
+            for each in self.tenants.values()
         ]
         self._packed = b"".join([hash.to_bytes(8, "big") + end.to_bytes(8, "big") for hash, end in self.ends])
         self.heads: dict[TenantId, int] = {state.tenant: state.position for state in self.tenants.values()}
         """How far the tenants in it have come."""
         return self.chain
 
-    def write(self, connection: sqlite3.Connection) -> None:
-        """Inside the transaction that is open. Sorted, so that what lies side by side is written together."""
-        insert(connection, "types", self.types)
-        insert(
-            connection,
-            "tenants",
-            self._tenants,
-            "ON CONFLICT (number) DO UPDATE SET "
-            "position = excluded.position, instant = excluded.instant, frontier = excluded.frontier",
-        )
-        insert(connection, "events", self.rows)
-        insert(connection, "postings", sorted(self.postings))
-        self.ring.write(connection)
-        id, instant = secrets.token_bytes(16), self.rows[-1][4]
-        commit = (self.first, len(self.rows), id, EPOCH, instant, self.chain, self._packed)
-        insert(connection, "commits", [commit])
+    def written(self) -> list[Written]:
+        """All its rows. Postings are sorted, so that what lies side by side is written together."""
+        rows: list[Written] = [("type", number, name, None, None, None, None, None) for number, name in self.types]
+        rows += self._tenants
+        rows += self.rows
+        rows += sorted(self.postings)
+        rows += self.ring.written()
+        id, instant = secrets.token_bytes(16), self.rows[-1][5]
+        rows.append(("commit", self.first, len(self.rows), id, EPOCH, instant, self.chain, self._packed))
+        return rows

@@ -1,4 +1,8 @@
-"""Many rows in one statement: each step of SQLite gives up Python’s lock, and a busy event loop returns it slowly."""
+"""Writes a batch in one statement, which commits by itself.
+
+Each statement has to get Python's lock back, and an event loop that is busy returns it slowly: with a statement for
+each table, commits waited longer for the lock than for the disk. The triggers of batch.sql put the rows into the tables.
+"""
 
 import sqlite3
 from collections.abc import Sequence
@@ -6,21 +10,37 @@ from functools import cache
 from itertools import chain
 from typing import Any, Final
 
-MOST_ROWS: Final = 512
+Written = tuple[Any, Any, Any, Any, Any, Any, Any, Any]
+"""A row of the view `batch`: what kind it is, and up to seven values."""
+
+WIDTH: Final = 8
+MOST_ROWS: Final = 2_048
+_STEP: Final = 32
 
 
-def insert(connection: sqlite3.Connection, into: str, rows: Sequence[tuple[Any, ...]], then: str = "") -> None:
-    """Insert rows of one width, none of which begins with None; `into` is the table, `then` what follows the rows."""
-    for start in range(0, len(rows), MOST_ROWS):
-        chunk = rows[start : start + MOST_ROWS]
-        size = 1 << (len(chunk) - 1).bit_length()  # few sizes, so that SQLite keeps the statements
-        width = len(chunk[0])
-        padding = (None,) * ((size - len(chunk)) * width)
-        connection.execute(_statement(into, size, width, then), (*chain.from_iterable(chunk), *padding))
+def commit(connection: sqlite3.Connection, rows: Sequence[Written]) -> None:
+    """All rows, or none: on the disk when it returns."""
+    if len(rows) <= MOST_ROWS:
+        _insert(connection, rows)
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for start in range(0, len(rows), MOST_ROWS):
+            _insert(connection, rows[start : start + MOST_ROWS])
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _insert(connection: sqlite3.Connection, rows: Sequence[Written]) -> None:
+    size = -(-len(rows) // _STEP) * _STEP  # few sizes, so that SQLite keeps the statements
+    padding = (None,) * ((size - len(rows)) * WIDTH)
+    connection.execute(_statement(size), (*chain.from_iterable(rows), *padding))
 
 
 @cache
-def _statement(into: str, rows: int, width: int, then: str) -> str:
-    row = f"({', '.join('?' * width)})"
-    values = ", ".join([row] * rows)
-    return f"INSERT INTO {into} SELECT * FROM (VALUES {values}) WHERE column1 IS NOT NULL {then}"  # noqa: S608
+def _statement(rows: int) -> str:
+    row = f"({', '.join('?' * WIDTH)})"
+    return f"INSERT INTO batch SELECT * FROM (VALUES {', '.join([row] * rows)}) WHERE column1 IS NOT NULL"  # noqa: S608

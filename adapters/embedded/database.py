@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from adapters.embedded.bulk import Written, commit
 from adapters.embedded.folder_lock import FolderLock
 
 FORMAT: Final = 1
@@ -74,7 +75,7 @@ class Database:
         return connection
 
     def _prepare(self) -> None:
-        for script in ("index.sql", "keyring.sql"):
+        for script in ("index.sql", "keyring.sql", "batch.sql"):
             self.writer.executescript((_HERE / script).read_text())
         row = self.writer.execute("SELECT version FROM format").fetchone()
         if row is None:
@@ -116,18 +117,10 @@ class Database:
         finally:
             connection.execute("COMMIT")
 
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """The writer's connection inside one transaction, which is on the disk afterwards, or has left no trace."""
+    def commit(self, rows: Sequence[Written]) -> None:
+        """Write a batch: on the disk when this returns, or else without a trace."""
         with self.lock if self._shared else contextlib.nullcontext():
-            self.writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield self.writer
-                self.writer.execute("COMMIT")
-            except BaseException:
-                if self.writer.in_transaction:
-                    self.writer.execute("ROLLBACK")
-                raise
+            commit(self.writer, rows)
 
     def truncate_wal(self) -> bool:
         """Leave nothing behind of what was destroyed; whether no reader was in the way. The sequencer must be at rest.

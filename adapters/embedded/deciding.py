@@ -77,7 +77,7 @@ class Decisions:
 
     def came(self, batch: Batch) -> None:
         """After the commit."""
-        self._outcomes.came(batch.rows[-1][4], batch.ends)
+        self._outcomes.came(batch.rows[-1][5], batch.ends)
 
     def decide(self, work: Work) -> Outcome:
         """What becomes of a command. If it raises, it has left no trace."""
@@ -172,7 +172,7 @@ class Decisions:
         tenant.position, tenant.instant = position, now
         tenant.frontier.append(leaf)
         batch.leaves.append(leaf)
-        batch.rows.append((batch.last + 1, tenant.number, position, number, now, start, stored))
+        batch.rows.append(("event", batch.last + 1, tenant.number, position, number, now, start, stored))
         batch.recorded[tenant.number, position] = recorded
         if type(event) is SubjectErased:
             batch.ring.destroy(tenant.tenant, event.user, event.handles)
@@ -185,13 +185,13 @@ class Decisions:
         for tag in tags:
             if tag == command:  # nobody has seen it before, and nobody's boundary names it
                 nth.append(place)
-                postings.append((tag_key(tenant.key, tag), number, position, place))
+                postings.append(("posting", tag_key(tenant.key, tag), number, position, place, None, None, None))
                 continue
             state = states.get(tag) or self._index.tag(tenant, tag)
             state.count = count = state.count + 1
             state.latest[number] = recorded
             nth.append(count)
-            postings.append((state.key, number, position, count))
+            postings.append(("posting", state.key, number, position, count, None, None, None))
         return nth
 
     def _keep(self, tenant: TenantId, keys: NewKeys, recorded: bytes) -> None:

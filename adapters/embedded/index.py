@@ -238,7 +238,7 @@ class Index:
 
     def _grew_by(self, tenant: TenantState, number: int, after: int) -> bool:
         for row in (*self._shipped.rows, *self._batch.rows):
-            if row[1] == tenant.number and row[3] == number and row[2] > after:
+            if row[2] == tenant.number and row[4] == number and row[3] > after:
                 return True
         found = self._connection.execute(
             "SELECT 1 FROM events WHERE tenant = ? AND type = ? AND position > ? LIMIT 1",

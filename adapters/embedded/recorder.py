@@ -28,7 +28,7 @@ from domain.boundary import Boundary, Expectation, Item
 from domain.command import Known
 from domain.event import Code, Entry, Meta
 from domain.ids import TenantId
-from domain.ledger import NotReady, OpaqueRecorded, Outcome, Query, QueueFull, VersionChanged, Work
+from domain.ledger import NotReady, OpaqueRecorded, Outcome, Query, QueueFull, TooLarge, VersionChanged, Work
 
 _PAGE: Final = 500
 
@@ -75,7 +75,7 @@ class TenantRecorder(DCBRecorder):
             raise IntegrityError("events that match the condition have been recorded") from problem
         except (NotReady, QueueFull) as problem:
             raise OperationalError(str(problem) or "too much is waiting; try again in a second") from problem
-        except ValueError as problem:
+        except (ValueError, TooLarge) as problem:
             raise ProgrammingError(str(problem)) from problem
         return outcome.position
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import sys
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,8 @@ STEP: Final = 16
 MOST_IN_BATCH: Final = 256
 MOST_EVENTS_IN_BATCH: Final = 20_000
 LONGEST_PAUSE: Final = 1.0
+SWITCH_INTERVAL: Final = 0.0002
+"""Seconds after which the commit thread gets Python's lock from a busy event loop: 5 ms would be most of a commit."""
 
 
 class Committed(NamedTuple):
@@ -97,6 +100,7 @@ class EmbeddedSequencer:
         return self._broken or self._watch.trouble()
 
     def start(self) -> None:
+        sys.setswitchinterval(SWITCH_INTERVAL)
         self._task = asyncio.get_running_loop().create_task(self._run())
         self._task.add_done_callback(self._ended)
 
@@ -226,8 +230,7 @@ class EmbeddedSequencer:
 
     def _make_durable(self, batch: Batch) -> None:
         """On the commit thread: the log first, then the note of it; only then may anybody be answered."""
-        with self._database.writing() as connection:
-            batch.write(connection)
+        self._database.commit(batch.written())
         if batch.ring.destroyed:
             self._database.has_slack = True
         if self._tail:

@@ -1,4 +1,4 @@
-"""Handing on: nobody gives more than they have, nor for longer, nor by a secret that was replaced, nor in another's name.
+"""Handing on: nobody gives more than they have, nor for longer, nor in another's name.
 
 Keys, roles, tokens and memberships are given; all of them are judged by the same rules.
 """
@@ -68,18 +68,18 @@ def objection(giver: Giver, handing: Handing, ours: frozenset[str], at: int) -> 
     needed = handing.within.union(*(each.permissions for each in handing.given)) & ours
     if not needed <= all_permissions(giver.subject, at):
         return handing.beyond
-    if any(_outlasts(giver, each, ours, at) for each in handing.given):
+    if any(_outlasts(giver, handing, each, ours, at) for each in handing.given):
         return OUTLASTS
     return None
 
 
 def _is_owner(subject: Subject, at: int) -> bool:
-    return any(
-        held.role == OWNER and (held.expires_at is None or held.expires_at > at) for held in subject.roles or ()
-    )
+    return any(held.role == OWNER and (held.expires_at is None or held.expires_at > at) for held in subject.roles or ())
 
 
-def _outlasts(giver: Giver, given: Given, ours: frozenset[str], at: int) -> bool:
-    ends = (giver.expires_at, end_of(giver.subject, (given.permissions & ours) | {giver.permission}, at))
-    until = given.until
-    return any(end is not None and (until is None or until > end) for end in ends)
+def _outlasts(giver: Giver, handing: Handing, given: Given, ours: frozenset[str], at: int) -> bool:
+    """What stands for the giver in person is bounded by their roles anyway: then only their credential's end counts."""
+    ends = [giver.expires_at]
+    if handing.holder != giver.actor:
+        ends.append(end_of(giver.subject, (given.permissions & ours) | {giver.permission}, at))
+    return any(end is not None and (given.until is None or given.until > end) for end in ends)

@@ -153,6 +153,7 @@ class EraseUser(Command):
 
     permission = "users:erase"
     while_suspended = True
+    while_deleted = True
     user: UserId
 
     def boundary(self) -> Boundary:
@@ -346,7 +347,8 @@ def _activity(user: UserId, active: bool, known: KnownUser) -> list[Event]:
 
 
 def _deleted(user: UserId, known: KnownUser) -> list[Event]:
-    known.owners.may_lose(user, known.lives)
+    if not known.tenant_deleted:
+        known.owners.may_lose(user, known.lives)
     name, external_id = known.names[user], known.external_ids[user]
     return [UserDeleted(user, name.handle, external_id.handle if external_id else None)] if name else []
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from adapters.avro.codec import (
     Body,
-    TooLarge,
     decode_entry,
     decode_own,
     encode_own,
@@ -25,7 +24,7 @@ from domain.access.owners import RoleAssigned
 from domain.capabilities import EVENTS
 from domain.event import Code, Event, Instant, Meta, Sealed, annotations_of
 from domain.ids import RoleId, TenantId, UserId
-from domain.ledger import OpaqueRecorded
+from domain.ledger import OpaqueRecorded, TooLarge
 from schemas import registry
 
 TENANT = TenantId("ten_1")

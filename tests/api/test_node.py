@@ -54,9 +54,9 @@ def test_views_built_anew_are_told_of_until_they_are_in_place(node: NodeProcess,
         ("GET", "/v1/node/rebuild"),
     ],
 )
-def test_a_tenants_key_does_not_find_what_is_the_deployments(
+def test_a_tenants_key_may_do_nothing_of_the_deployments(
     node: NodeProcess, office: Organisation, method: str, path: str
 ) -> None:
     with node.client(office.key) as client, node.client("nobody") as nobody:
-        assert client.request(method, path).status_code == 404
+        assert client.request(method, path).status_code == 403
         assert nobody.request(method, path).status_code == 401

@@ -136,6 +136,6 @@ def test_a_tenant_is_verified_with_the_root_of_its_history(node: NodeProcess, of
 def test_the_whole_log_is_verified_by_operators_alone(node: NodeProcess, office: Organisation) -> None:
     with node.client() as operator, node.client(office.key) as client:
         verified = operator.post("/v1/node/verify").json()
-        assert client.post("/v1/node/verify").status_code == 404
+        assert client.post("/v1/node/verify").status_code == 403
     assert verified["holds"]
     assert len(verified["chain"]) == 64

@@ -23,6 +23,7 @@ from domain.ledger import NewKeys
 from domain.view import Moment
 from projections.directory import GROUPS, USERS
 from tests.bench.office import Office, clock, rate
+from tests.bench.sizes import grown
 from tests.bench.table import Row
 
 EVENTS: Final = int(os.environ.get("MUNIMENT_BENCH_EVENTS", "1000000"))
@@ -69,6 +70,7 @@ def rows(folder: Path) -> Iterator[Row]:
         return [row async for row in _rows(folder)]
 
     yield from uvloop.run(collect())
+    yield from grown(folder / "node", EVENTS)
 
 
 async def _rows(folder: Path) -> AsyncIterator[Row]:
@@ -87,8 +89,6 @@ async def _rows(folder: Path) -> AsyncIterator[Row]:
     )
     async for row in _as_of(office, projected.views):
         yield row
-    files = sum(file.stat().st_size for file in office.folder.glob("ledger.db*"))
-    yield Row("bytes on disk for each event", files / office.sequencer.sequence, "bytes", f"{EVENTS:,} events")
     await projected.close()
     await office.close()
 

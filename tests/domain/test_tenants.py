@@ -64,6 +64,10 @@ def test_the_name_a_tenant_has_already_changes_nothing() -> None:
     given(CREATED, renamed).when(RenameTenant(PLANET_EXPRESS, NAME)).then(TenantRenamed(PLANET_EXPRESS, NAME))
 
 
+def test_no_tenant_is_given_a_name_that_another_has() -> None:
+    given(CREATED).when(RenameTenant(PLANET_EXPRESS, OTHER, taken=True)).then_refused("another tenant has", Taken)
+
+
 def test_a_setting_is_changed_and_taken_away() -> None:
     changed = TenantSettingChanged(PLANET_EXPRESS, THEME, DARK)
     given(CREATED).when(ChangeTenantSetting(PLANET_EXPRESS, THEME, DARK)).then(changed)
@@ -140,19 +144,15 @@ def test_a_name_that_is_held_is_taken() -> None:
     given(reserved(MOMCORP, BEFORE), confirmed(MOMCORP)).when(RESERVE).then_refused("another tenant", Taken)
 
 
-def test_a_reservation_lapses_at_its_deadline_and_not_before() -> None:
-    given(reserved(MOMCORP, NOW)).when(RESERVE).then(reserved(PLANET_EXPRESS))
-    given(reserved(MOMCORP, LATER)).when(RESERVE).then_refused("another tenant has this name", Taken)
+def test_a_reservation_is_nobody_elses_also_after_its_deadline_because_it_may_be_used_already() -> None:
+    for deadline in (BEFORE, NOW, LATER):
+        given(reserved(MOMCORP, deadline)).when(RESERVE).then_refused("another tenant has this name", Taken)
+        given(reserved(MOMCORP, deadline)).when(CONFIRM).then_refused("reserve it first")
 
 
-def test_a_lapsed_reservation_is_nobody_elses_to_confirm() -> None:
-    given(reserved(MOMCORP, BEFORE)).when(CONFIRM).then_refused("reserve it first")
-
-
-def test_a_lapsed_reservation_that_nobody_took_can_still_be_confirmed() -> None:
+def test_a_reservation_can_be_confirmed_or_given_back_after_its_deadline() -> None:
     given(reserved(PLANET_EXPRESS, BEFORE)).when(CONFIRM).then(confirmed(PLANET_EXPRESS))
-    taken = reserved(PLANET_EXPRESS, BEFORE), reserved(MOMCORP)
-    given(*taken).when(CONFIRM).then_refused("reserve it first")
+    given(reserved(PLANET_EXPRESS, BEFORE)).when(RELEASE).then(TenantNameReleased(PLANET_EXPRESS, HANDLE))
 
 
 def test_a_released_name_is_free_again() -> None:

@@ -12,7 +12,7 @@ from domain.agents import ApiKeyRevoked, IssueApiKey, RevokeApiKey, RotateApiKey
 from domain.capabilities import DECIDERS
 from domain.command import Command, Missing, Refused, Taken
 from domain.directory.groups import AddMember, CreateGroup
-from domain.directory.life import SubjectErased
+from domain.directory.life import SubjectErased, UserDeleted
 from domain.directory.users import DeactivateUser, DeleteUser, EraseUser, ProvisionUser, RenameUser
 from domain.event import Code, Instant
 from domain.ids import DEPLOYMENT, TenantId, UserId
@@ -90,6 +90,35 @@ async def test_a_deleted_tenant_accepts_nothing(world: World) -> None:
     for command in (provision(FRY), ResumeTenant(PLANET_EXPRESS), DeleteTenant(PLANET_EXPRESS)):
         await refused(world, command, "the tenant does not exist", Missing)
     await refused(world, CREATE, "exists already", Taken)
+
+
+async def test_a_deleted_tenant_accepts_that_its_people_are_erased_and_no_other_wish(world: World) -> None:
+    assert {command.__name__ for command in DECIDERS if command.while_deleted} == {"EraseUser"}
+    await world.ask(provision(FRY))
+    await world.ask(provision(LEELA))
+    await world.ask(DeleteUser(FRY))
+    await world.ask(DeleteTenant(PLANET_EXPRESS))
+    await refused(world, DeleteUser(LEELA), "the tenant does not exist", Missing)
+    assert (await world.ask(EraseUser(FRY))).events == (SubjectErased(FRY, (handle("fry"),)),)
+    erased = UserDeleted(LEELA, handle("leela"), None), SubjectErased(LEELA, (handle("leela"),))
+    assert (await world.ask(EraseUser(LEELA))).events == erased
+    await refused(world, EraseUser(LEELA), "erased already", Missing)
+
+
+async def test_the_last_owner_of_a_tenant_is_erased_once_it_is_deleted(world: World) -> None:
+    await world.ask(provision(HUBERT))
+    await world.ask(AssignRole(OWNER, HUBERT))
+    await refused(world, EraseUser(HUBERT), "last active owner")
+    await world.ask(DeleteTenant(PLANET_EXPRESS))
+    await world.ask(EraseUser(HUBERT))
+    assert world.events()[-1] == SubjectErased(HUBERT, (handle("hubert"),))
+
+
+async def test_nobody_is_erased_in_a_tenant_that_was_never_created(world: World) -> None:
+    nowhere = TenantId("ten_nowhere")
+    with pytest.raises(Missing, match="the tenant does not exist"):
+        await world.ask(EraseUser(FRY), nowhere)
+    assert world.events(nowhere) == []
 
 
 async def test_refusals_are_recorded_also_while_suspended(world: World) -> None:

@@ -36,7 +36,10 @@ class Erased:
         group = self._post(f"{self.base}/groups", {"display_name": "Doctors"})["id"]
         self.client.put(f"{self.base}/groups/{group}/members/{self.user}").raise_for_status()
         self.client.put(f"{self.base}/roles/rol_owner/assignments/{self.user}", json={}).raise_for_status()
-        key = self._post(f"{self.base}/keys", {"permissions": ["users:read", "users:manage"], "holder": self.user})
+        key = self._post(
+            f"{self.base}/keys",
+            {"permissions": ["users:read", "users:manage"], "holder": self.user, "name": "laptop of zoidberg"},
+        )
         with node.client(key["key"]) as own:
             own.headers["User-Agent"] = "claw-browser-of-zoidberg"
             own.patch(f"{self.base}/users/{self.user}", json={"user_name": LATER}).raise_for_status()
@@ -83,7 +86,7 @@ def test_the_receipt_says_it_is_done(erased: Erased) -> None:
 
 
 def test_no_byte_of_the_folder_holds_what_was_said_of_the_person(erased: Erased) -> None:
-    said = [*NEEDLES, LATER, "claw-browser-of-zoidberg"]
+    said = [*NEEDLES, LATER, "claw-browser-of-zoidberg", "laptop of zoidberg"]
     needles = [each.encode() for each in said] + [each.encode("utf-16-le") for each in said]
     assert findings(erased.node.data, needles) == []
     assert findings(erased.node.errors.parent, needles) == [], "nor do the logs"
@@ -104,6 +107,8 @@ def test_history_still_reads_and_shows_the_person_as_erased(erased: Erased) -> N
     own = next(each for each in trail if each["type"] == "UserRenamed")
     assert own["request"] is None
     assert {each["type"] for each in trail} >= {"UserDeleted", "SubjectErased"}
+    (key,) = erased.client.get(f"{erased.base}/keys").json()["items"]
+    assert key["name"] is None
     then = erased.client.get(f"{erased.base}/users/{erased.user}", params={"as_of": erased.made_at}).json()
     assert then["erased"] is True
     assert then["user_name"] is None
