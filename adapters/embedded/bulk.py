@@ -1,7 +1,7 @@
 """Writes a batch in one statement, which commits by itself.
 
 Each statement has to get Python's lock back, and an event loop that is busy returns it slowly: with a statement for
-each table, commits waited longer for the lock than for the disk. The triggers of batch.sql put the rows into the tables.
+each table, commits waited longer for the lock than for the disk. The triggers of batch.sql put the rows in place.
 """
 
 import sqlite3

@@ -107,9 +107,10 @@ class EmbeddedSequencer:
     def _ended(self, task: "asyncio.Task[None]") -> None:
         """Whatever ended it, nobody may wait for ever."""
         problem = None if task.cancelled() else task.exception()
-        if problem is None and not task.cancelled():
+        if problem is not None:
+            task.get_loop().call_exception_handler({"message": "the writer has failed", "exception": problem})
+        elif not task.cancelled():
             return
-        task.get_loop().call_exception_handler({"message": "the writer has failed", "exception": problem})
         self._broken = self._broken or "the writer has failed; restart the node, and report what its log says"
         rest = [answer for _, answer in self._queue.take(len(self._queue))]
         rest += [answer for batch in (self._shipped, self._batch) for answer, _ in batch.answers]

@@ -2,9 +2,9 @@
 
 import asyncio
 import gc
-import os
 import time
 from collections.abc import Awaitable, Callable
+from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +43,7 @@ class Office:
         self.operator = new_id("opr")
         self.people: list[UserId] = []
         self.latencies: list[float] = []
+        self._asked = 0
 
     async def open(self) -> None:
         self.sequencer.start()
@@ -57,6 +58,8 @@ class Office:
 
     def caller(self) -> Caller:
         """Who asks: under an authority that a revocation takes back, with a key for retries."""
+        self._asked += 1
+        asked = b"%s/%d" % (self.operator.encode(), self._asked)
         held = Expectation(Item((f"credential:{self.credential}",), ("ApiKeyRevoked", "ApiKeyRotated")), 1)
         return Caller(
             self.tenant,
@@ -64,7 +67,7 @@ class Office:
             Authority("users:manage", new_id("dec"), (), 1, (held,)),
             new_id("cor"),
             credential=self.credential,
-            idempotency=Idempotency(os.urandom(16), os.urandom(16)),
+            idempotency=Idempotency(blake2b(asked, digest_size=16).digest(), bytes(16)),
         )
 
     def profile(self, keys: NewKeys, user: UserId, number: int) -> Profile:

@@ -1,4 +1,4 @@
-"""The peer: the `eventsourcing` library's recorder on PostgreSQL, doing the same read and conditional append, unsealed."""
+"""The peer: the `eventsourcing` library's recorder on PostgreSQL: the same read and conditional append, unsealed."""
 
 import os
 import time
@@ -61,8 +61,7 @@ def peer(folder: Path) -> Iterator[Peer]:
         user=str(parts["user"]),
         password="",
         pool_size=CONNECTIONS,
-        max_overflow=0,
-        pool_timeout=60,
+        max_waiting=CALLERS,
     )
     try:
         recorder = PostgresDCBRecorderTT(datastore, events_table_name="peer")
