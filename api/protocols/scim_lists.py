@@ -1,5 +1,6 @@
 """Lists of resources (RFC 7644 §3.4.2): filtered, sorted and paged, as of one moment, with an exact total."""
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
@@ -24,7 +25,7 @@ ROWS: Final = 500
 """Rows read at once."""
 
 
-class Shelf(Generic[R]):
+class Shelf(ABC, Generic[R]):
     """All resources of one type that a directory has at a moment."""
 
     kind: ClassVar[ResourceType]
@@ -36,17 +37,17 @@ class Shelf(Generic[R]):
         self.caller = caller
         self.at = at
 
+    @abstractmethod
     def resource(self, found: Versioned[R]) -> Resource:
         """The row as a resource, without what is derived."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def derive(self, resource: Resource, row: R, name: str) -> None:
         """Add a derived attribute."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def narrowed(self, attribute: str, value: str) -> list[Versioned[R]] | None:
         """The rows that can have this value, if an index knows; they may be other directories' too."""
-        raise NotImplementedError
 
     def is_own(self, row: R) -> bool:
         return bool(getattr(row, "directory", None) == self.caller.directory)
