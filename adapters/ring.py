@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from adapters.embedded.bulk import Written
+from adapters.embedded.bulk import Written, written
 from domain.ids import Handle, TenantId
 
 
@@ -33,18 +33,18 @@ class RingChange:
         for handle in gone:
             self.handles.pop(handle, None)
 
-    def written(self) -> Iterator[Written]:
+    def rows(self) -> Iterator[Written]:
         """The rows that the commit writes."""
-        for tenant, id, wrapped in self.tenant_keys.values():
-            yield ("tenant key", tenant, id, wrapped, None, None, None, None)
-        for tenant, id, subject, wrapped in self.data_keys.values():
-            yield ("data key", tenant, id, subject, wrapped, None, None, None)
-        for tenant, handle, lookup, place in self.handles.values():
-            yield ("handle", tenant, handle, lookup, place, None, None, None)
-        for of, subject, handles in self.destroyed:
-            yield ("destroyed", of, subject, None, None, None, None, None)
-            for handle in handles:
-                yield ("destroyed handle", of, handle, None, None, None, None, None)
+        for row in self.tenant_keys.values():
+            yield written("tenant key", *row)
+        for key in self.data_keys.values():
+            yield written("data key", *key)
+        for handle in self.handles.values():
+            yield written("handle", *handle)
+        for tenant, subject, handles in self.destroyed:
+            yield written("destroyed", tenant, subject)
+            for each in handles:
+                yield written("destroyed handle", tenant, each)
 
 
 def short(lookup: bytes) -> int:

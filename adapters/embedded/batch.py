@@ -6,8 +6,9 @@ import secrets
 from itertools import islice
 from typing import Final
 
-from adapters.embedded.bulk import Written
+from adapters.embedded.bulk import Written, written
 from adapters.embedded.states import TenantState
+from adapters.embedded.tags import KEY_LENGTH
 from adapters.ring import RingChange
 from domain.event import Recorded
 from domain.ids import TenantId
@@ -26,9 +27,7 @@ class Batch:
         """Who waits for its commit, and what they will be told."""
         self.chain = b""
         self.rows: list[Written] = []
-        """Events: sequence, tenant, position, type, instant, own, stored."""
-        self.postings: list[Written] = []
-        """Tag, type, position, nth."""
+        """Events: sequence, tenant, position, type, instant, own, stored, keys of the tags, nths as JSON."""
         self.recorded: dict[tuple[int, int], Recorded] = {}
         self.leaves: list[bytes] = []
         self.types: list[tuple[int, str]] = []
@@ -41,9 +40,11 @@ class Batch:
 
     def positions(self, key: bytes, type: int) -> list[int]:
         """Where it has events of a tag and type; indexed only once somebody asks."""
-        for _, tag, number, position, *_ in islice(self.postings, self._indexed, None):
-            self._positions.setdefault((tag, number), []).append(position)
-        self._indexed = len(self.postings)
+        for row in islice(self.rows, self._indexed, None):
+            position, number, keys = row[3], row[4], row[8]
+            for start in range(0, len(keys), KEY_LENGTH):
+                self._positions.setdefault((keys[start : start + KEY_LENGTH], number), []).append(position)
+        self._indexed = len(self.rows)
         return self._positions.get((key, type), [])
 
     @property
@@ -55,7 +56,7 @@ class Batch:
         """Nothing more is added; returns the hash of all leaves of the log up to its last."""
         self.chain = hashlib.sha256(b"".join((chain, *self.leaves))).digest()
         self._tenants: list[Written] = [
-            ("tenant", each.number, each.tenant, each.position, each.instant, each.frontier.pack(), None, None)
+            written("tenant", each.number, each.tenant, each.position, each.instant, each.frontier.pack())
             for each in self.tenants.values()
         ]
         self._packed = b"".join([hash.to_bytes(8, "big") + end.to_bytes(8, "big") for hash, end in self.ends])
@@ -64,12 +65,12 @@ class Batch:
         return self.chain
 
     def written(self) -> list[Written]:
-        """All its rows. Postings are sorted, so that what lies side by side is written together."""
-        rows: list[Written] = [("type", number, name, None, None, None, None, None) for number, name in self.types]
-        rows += self._tenants
-        rows += self.rows
-        rows += sorted(self.postings)
-        rows += self.ring.written()
+        """All that the commit writes."""
         id, instant = secrets.token_bytes(16), self.rows[-1][5]
-        rows.append(("commit", self.first, len(self.rows), id, EPOCH, instant, self.chain, self._packed))
-        return rows
+        return [
+            *(written("type", *each) for each in self.types),
+            *self._tenants,
+            *self.rows,
+            *self.ring.rows(),
+            written("commit", self.first, len(self.rows), id, EPOCH, instant, self.chain, self._packed),
+        ]

@@ -1,8 +1,9 @@
--- One statement writes and commits a whole batch, because each statement has to get Python's lock back from a busy event
--- loop: rows of all kinds go into one view, and these triggers put them where they belong.
+-- One statement writes and commits a whole batch (bulk.py says why): rows of all kinds go into one view, and these
+-- triggers put them where they belong.
 
 CREATE TEMP VIEW IF NOT EXISTS batch AS
-    SELECT NULL AS kind, NULL AS a, NULL AS b, NULL AS c, NULL AS d, NULL AS e, NULL AS f, NULL AS g;
+    SELECT
+        NULL AS kind, NULL AS a, NULL AS b, NULL AS c, NULL AS d, NULL AS e, NULL AS f, NULL AS g, NULL AS h, NULL AS i;
 
 CREATE TEMP TRIGGER IF NOT EXISTS types_of_batch INSTEAD OF INSERT ON batch WHEN new.kind = 'type'
 BEGIN
@@ -20,11 +21,9 @@ CREATE TEMP TRIGGER IF NOT EXISTS events_of_batch INSTEAD OF INSERT ON batch WHE
 BEGIN
     INSERT INTO events (sequence, tenant, position, type, instant, own, stored)
     VALUES (new.a, new.b, new.c, new.d, new.e, new.f, new.g);
-END;
-
-CREATE TEMP TRIGGER IF NOT EXISTS postings_of_batch INSTEAD OF INSERT ON batch WHEN new.kind = 'posting'
-BEGIN
-    INSERT INTO postings (tag, type, position, nth) VALUES (new.a, new.b, new.c, new.d);
+    -- h: the keys of its tags, 22 bytes each; i: for each the nth, as a JSON array.
+    INSERT INTO postings (tag, type, position, nth)
+    SELECT substr(new.h, 1 + 22 * each.key, 22), new.d, new.c, each.value FROM json_each(new.i) AS each;
 END;
 
 CREATE TEMP TRIGGER IF NOT EXISTS commits_of_batch INSTEAD OF INSERT ON batch WHEN new.kind = 'commit'

@@ -10,12 +10,17 @@ from functools import cache
 from itertools import chain
 from typing import Any, Final
 
-Written = tuple[Any, Any, Any, Any, Any, Any, Any, Any]
-"""A row of the view `batch`: what kind it is, and up to seven values."""
+Written = tuple[Any, ...]
+"""A row of the view `batch`: what kind it is, and nine values, the last of which may be None."""
 
-WIDTH: Final = 8
+WIDTH: Final = 10
 MOST_ROWS: Final = 2_048
 _STEP: Final = 32
+
+
+def written(kind: str, *values: Any) -> Written:
+    """A row of this kind."""
+    return (kind, *values, *(None,) * (WIDTH - 1 - len(values)))
 
 
 def commit(connection: sqlite3.Connection, rows: Sequence[Written]) -> None:

@@ -166,33 +166,34 @@ class Decisions:
         batch, number = self._batch, self._index.type_number(event.type_name)
         position = tenant.position + 1
         recorded = Recorded(tenant.tenant, position, now, event)
-        nth = self._note(tenant, recorded, number, tags, command, place)
+        keys, nth = self._note(tenant, recorded, number, tags, command, place)
         stored, start = frame(type(event), position, now, nth, new_event_id(now), body)
         leaf = leaf_hash(stored)
         tenant.position, tenant.instant = position, now
         tenant.frontier.append(leaf)
         batch.leaves.append(leaf)
-        batch.rows.append(("event", batch.last + 1, tenant.number, position, number, now, start, stored))
+        sequence, owner = batch.first + len(batch.rows), tenant.number
+        batch.rows.append(("event", sequence, owner, position, number, now, start, stored, b"".join(keys), str(nth)))
         batch.recorded[tenant.number, position] = recorded
         if type(event) is SubjectErased:
             batch.ring.destroy(tenant.tenant, event.user, event.handles)
 
     def _note(
         self, tenant: TenantState, recorded: Recorded, number: int, tags: list[str], command: str, place: int
-    ) -> list[int]:
-        """Notes the event under its tags; answers the how-manieth with each it is."""
-        states, postings, position, nth = tenant.tags, self._batch.postings, recorded.position, []
+    ) -> tuple[list[bytes], list[int]]:
+        """Notes the event under its tags; answers their keys, and the how-manieth with each it is."""
+        states, keys, nth = tenant.tags, [], []
         for tag in tags:
             if tag == command:  # nobody has seen it before, and nobody's boundary names it
+                keys.append(tag_key(tenant.key, tag))
                 nth.append(place)
-                postings.append(("posting", tag_key(tenant.key, tag), number, position, place, None, None, None))
                 continue
             state = states.get(tag) or self._index.tag(tenant, tag)
             state.count = count = state.count + 1
             state.latest[number] = recorded
+            keys.append(state.key)
             nth.append(count)
-            postings.append(("posting", state.key, number, position, count, None, None, None))
-        return nth
+        return keys, nth
 
     def _keep(self, tenant: TenantId, keys: NewKeys, recorded: bytes) -> None:
         """Bring into being those keys and handles that what was recorded names: a refusal names few."""

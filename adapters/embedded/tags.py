@@ -5,6 +5,8 @@ from typing import Final
 
 from domain.ids import KINDS
 
+KEY_LENGTH: Final = 22
+
 # Numbers are in every posting on the disk: never change one, only append. A kind that is missing works, hashed whole.
 NUMBERS: Final = {
     kind: number

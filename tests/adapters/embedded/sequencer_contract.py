@@ -203,6 +203,21 @@ class SequencerContract:
             assert turned_away[0].retry_after > 0
             assert len(log.said()) == 6000 - len(turned_away)
 
+    async def test_thousands_of_events_of_one_command_are_recorded_or_none(self, open_log: Open) -> None:
+        many = [note(b"%d" % number, "tag:1", f"tag:{number}") for number in range(5000)]
+        async with open_log() as log:
+            await log.sequencer.execute(work(note(b"before")))
+            await room(log, 100)
+            with pytest.raises(NotReady):
+                await log.sequencer.execute(work(*many))
+            await room(log, None)
+            assert log.said() == [b"before"]
+            assert (await log.sequencer.execute(work(*many))).position == 5001
+            assert log.said()[1:] == [event.data for event in many]
+            assert [entry.nth[0] for entry in log.history.entries(HERE, Query(tags=("tag:1",)), 6000)] == list(
+                range(1, 5001)
+            )
+
     async def test_what_was_accepted_before_a_stop_is_answered_and_nothing_after(self, open_log: Open) -> None:
         async with open_log() as log:
             crowd = [asyncio.create_task(log.sequencer.execute(work(note()))) for _ in range(300)]
