@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from domain.access.check import TENANT_PERMISSIONS
 from tests.node import NodeProcess
 
 
@@ -13,27 +14,7 @@ class Organisation(NamedTuple):
     bodies: dict[str, Any]
 
 
-PERMISSIONS = [
-    "tenants:read",
-    "tenants:settings",
-    "users:read",
-    "users:manage",
-    "users:erase",
-    "groups:read",
-    "groups:manage",
-    "directories:read",
-    "directories:manage",
-    "roles:read",
-    "roles:manage",
-    "roles:assign",
-    "keys:read",
-    "keys:manage",
-    "flags:read",
-    "flags:manage",
-    "flags:evaluate",
-    "audit:read",
-    "replay:read",
-]
+PERMISSIONS = sorted(TENANT_PERMISSIONS)
 
 
 def organisation(node: NodeProcess, name: str) -> Organisation:
