@@ -119,6 +119,10 @@ async def _at_a_time(things: Sequence[T] | Iterable[T], act: Callable[[T], Await
         for thing in left:
             await act(thing)
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(AT_A_TIME):
-            group.create_task(work())
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_A_TIME):
+                group.create_task(work())
+    except* Failed as failed:
+        # All fail alike, when the node goes: one of them says it.
+        raise failed.exceptions[0] from None
