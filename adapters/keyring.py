@@ -13,10 +13,10 @@ from typing import Any, Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from adapters.embedded.database import Database
-from adapters.embedded.seen_values import SeenValues
 from adapters.fresh_ids import new_id, random_12
-from adapters.ring import RingChange, short
+from adapters.index.database import Database
+from adapters.index.ring import RingChange, short
+from adapters.index.seen_values import SeenValues
 from domain.event import Sealed
 from domain.ids import DEPLOYMENT, Handle, TenantId
 from domain.ledger import NewKeys

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from adapters.embedded.database import Database
-from adapters.embedded_batches import LogBatches
+from adapters.index.batches import LogBatches
+from adapters.index.database import Database
 from adapters.postgres.applying import Applying, connect
 from adapters.postgres.generations import BEGINNING, Generations, NotPrepared
 from adapters.postgres.stored_rows import StoredPlace

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import psycopg
 
-from adapters.embedded.database import Database
-from adapters.embedded_batches import LogBatches, UnlikeTheLog
+from adapters.index.batches import LogBatches, UnlikeTheLog
+from adapters.index.database import Database
 from adapters.postgres.applying import Applying, Batch, Diverged, Superseded, connect
 from adapters.postgres.generations import Cursor, Generations, NotPrepared
 from domain.ids import TenantId

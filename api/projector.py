@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final
 
 import projections
-from adapters.embedded.database import Database
-from adapters.embedded.history import EmbeddedHistory
+from adapters.index.database import Database
+from adapters.index.history import IndexHistory
 from adapters.next_generation import NextGeneration
 from adapters.postgres.generations import NotPrepared
 from adapters.projector import Projector
@@ -88,7 +88,7 @@ def rebuild_views(database: Database, conninfo: str, parent: Parent) -> None:
             raise Abandoned
 
     with NextGeneration(database, conninfo, EVERY_VIEW, tables()) as generation:
-        rebuild(generation, EmbeddedHistory(database), EVERY_VIEW, progress)
+        rebuild(generation, IndexHistory(database), EVERY_VIEW, progress)
 
 
 def main(arguments: Sequence[str]) -> int:

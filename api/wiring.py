@@ -17,12 +17,13 @@ from prometheus_client import CollectorRegistry
 
 from adapters.credentials import Credential, ResidentViews
 from adapters.embedded.backup import copy_log
-from adapters.embedded.database import Database
-from adapters.embedded.evidence import LogEvidence
-from adapters.embedded.history import EmbeddedHistory
-from adapters.embedded.sequencer import Committed, EmbeddedSequencer
-from adapters.embedded.tail import TailFile
+from adapters.embedded.log import embedded_sequencer
+from adapters.embedded.tail import TailFile, remembered_in
 from adapters.feed import LocalFeed
+from adapters.index.database import Database
+from adapters.index.evidence import LogEvidence
+from adapters.index.history import IndexHistory
+from adapters.index.sequencer import Committed
 from adapters.keyring import Keyring
 from adapters.local_ledger import LocalLedger
 from adapters.resident import Residents
@@ -96,11 +97,11 @@ class Node:
         self.keyring = Keyring(self.database, root_key)
         tail = TailFile(self.folder.tail)
         self._leaving.callback(tail.close)
-        self.history = EmbeddedHistory(self.database)
-        self.evidence = LogEvidence(self.database, self.folder.tail)
+        self.history = IndexHistory(self.database)
+        self.evidence = LogEvidence(self.database, remembered_in(self.folder.tail))
         self.feed = LocalFeed(lambda tenant: self.history.head(tenant)[0])
         self.residents = Residents(RESIDENT, self.history)
-        self.sequencer = EmbeddedSequencer(
+        self.sequencer = embedded_sequencer(
             self.database,
             self.keyring,
             tail,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby, pairwise
 from typing import Any, Final
 
-from schemas.registry import Schema, released
+from schemas.registry import Schema, published
 
 LAST_OF_PREFIX: Final = "request_address"
 """The last of the fields that every event has."""
@@ -23,8 +23,8 @@ class Incompatible(Exception):
 
 
 def check(schemas: Iterable[Schema] | None = None) -> None:
-    """Raises Incompatible with everything that is wrong; without an argument, of all that is released."""
-    found = list(conflicts(released() if schemas is None else schemas))
+    """Raises Incompatible with everything that is wrong; without an argument, of all that is published."""
+    found = list(conflicts(published() if schemas is None else schemas))
     if found:
         raise Incompatible("\n".join(found))
 

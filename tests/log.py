@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from adapters.avro.codec import Body, encode_own, encode_shared, encode_tags, frame
-from adapters.embedded.database import Database
+from adapters.index.database import Database
 from domain.event import Event, Instant, Meta, Recorded
 from domain.ids import TenantId
 from domain.tree import leaf_hash

@@ -14,10 +14,10 @@ from typing import Final
 
 import msgspec
 
-from adapters.embedded.database import FORMAT, Database
-from adapters.embedded.evidence import LogBroken, Progress, check_commits, check_trees
-from adapters.embedded.log_end import end_of_log
-from adapters.embedded.tail import LogShorter, TailFile
+from adapters.embedded.tail import TailFile
+from adapters.index.database import FORMAT, Database
+from adapters.index.evidence import LogBroken, Progress, check_commits, check_trees
+from adapters.index.log import LogShorter, end_of_log
 from domain.event import Instant
 
 LOG: Final = "ledger.db"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from adapters.avro.codec import decode_own
 from adapters.embedded.backup import BackupBroken
-from adapters.embedded.database import Database
+from adapters.index.database import Database
 from domain.directory.life import SubjectErased
 from domain.ids import TenantId, UserId, is_id
 

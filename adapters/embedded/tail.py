@@ -6,16 +6,16 @@ anybody is answered: two slots written in turn, so that a torn write leaves the 
 
 import hashlib
 import os
+import sqlite3
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from adapters.index.log import LogEnd, LogShorter
+
 _SLOT: Final = struct.Struct(">QQ32s32s")
 _SIZE: Final = 128
-
-
-class LogShorter(Exception):
-    """The log lacks events that were acknowledged, or holds others; the message says what to do."""
 
 
 class Noted(NamedTuple):
@@ -73,3 +73,40 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def check_tail(connection: sqlite3.Connection, end: LogEnd, tail: TailFile) -> None:
+    """What the tail file remembers must be in the log. The log may be one commit ahead: nobody was answered yet."""
+    noted = tail.read()
+    if noted is None:
+        commits = connection.execute("SELECT 1 FROM commits LIMIT 2").fetchall()
+        if len(commits) > 1:
+            raise LogShorter(
+                "the tail file beside the log is missing or damaged, so nothing says whether the log is whole: "
+                "put it back, or restore the newest backup"
+            )
+        return
+    row = connection.execute("SELECT chain FROM commits WHERE first + count - 1 = ?", (noted.sequence,)).fetchone()
+    if row is None or row[0] != noted.chain:
+        raise LogShorter(
+            f"the log ends at {end.sequence} or differs, but {noted.sequence} events were acknowledged: "
+            "an older copy or a truncated file was put in its place; restore the newest backup, "
+            "or put the newest ledger files back"
+        )
+
+
+def remembered_in(path: Path) -> Callable[[sqlite3.Connection, LogEnd], None]:
+    """Compares the end of a log with its tail file; raises LogShorter."""
+
+    def check(connection: sqlite3.Connection, end: LogEnd) -> None:
+        if not end.sequence:
+            return
+        if not path.exists():
+            raise LogShorter("the tail file is missing: put it back, or restore the newest backup")
+        tail = TailFile(path)
+        try:
+            check_tail(connection, end, tail)
+        finally:
+            tail.close()
+
+    return check

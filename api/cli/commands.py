@@ -8,9 +8,9 @@ from typing import Final
 import typer
 
 from adapters.embedded.backup import BackupBroken
-from adapters.embedded.database import WrongFormat
-from adapters.embedded.folder_lock import FolderInUse
-from adapters.embedded.tail import LogShorter
+from adapters.index.database import WrongFormat
+from adapters.index.folder_lock import FolderInUse
+from adapters.index.log import LogShorter
 from adapters.keyring import WrongRootKey
 from adapters.postgres_program import PostgresUnavailable
 from api.cli import (

@@ -5,10 +5,10 @@ import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from adapters.embedded.database import Database
-from adapters.embedded.history import EmbeddedHistory
-from adapters.embedded.sequencer import EmbeddedSequencer
+from adapters.embedded.log import embedded_sequencer
 from adapters.embedded.tail import TailFile
+from adapters.index.database import Database
+from adapters.index.history import IndexHistory
 from adapters.keyring import Keyring
 from adapters.local_ledger import LocalLedger
 from api.cli.printing import Advance, Failed
@@ -33,10 +33,10 @@ async def erase_again(folder: "DataFolder", erased: "list[Erasure]", advance: Ad
         keyring = Keyring(database, root_key)
         tail = TailFile(folder.tail)
         leaving.callback(tail.close)
-        sequencer = EmbeddedSequencer(database, keyring, tail, clock, accept_gap=True)
+        sequencer = embedded_sequencer(database, keyring, tail, clock, accept_gap=True)
         sequencer.start()
         leaving.push_async_callback(sequencer.stop)
-        history = EmbeddedHistory(database)
+        history = IndexHistory(database)
         ledger = LocalLedger(sequencer, clock)
         again = [each for each in erased if _is_there(history, each)]
         for done, erasure in enumerate(again):
@@ -49,7 +49,7 @@ async def erase_again(folder: "DataFolder", erased: "list[Erasure]", advance: Ad
     return len(again)
 
 
-def _is_there(history: EmbeddedHistory, erasure: "Erasure") -> bool:
+def _is_there(history: IndexHistory, erasure: "Erasure") -> bool:
     """Whether the restored log knows the person, and not that they were erased."""
     types = (UserProvisioned.__name__, SubjectErased.__name__)
     known = history.latest(erasure.tenant, f"user:{erasure.user}", types)

@@ -14,9 +14,9 @@ from typing import Any, Final, Literal, NamedTuple
 import httpx
 import psycopg
 
-from adapters.embedded.database import FORMAT, Database
-from adapters.embedded.log_end import check_tail, end_of_log
-from adapters.embedded.tail import LogShorter, TailFile
+from adapters.embedded.tail import TailFile, check_tail
+from adapters.index.database import FORMAT, Database
+from adapters.index.log import LogShorter, end_of_log
 from adapters.keyring import Keyring, WrongRootKey
 from adapters.postgres_program import PostgresUnavailable
 from api.cli.door import address_in

@@ -11,13 +11,13 @@ import msgspec
 import pytest
 
 from adapters.embedded.backup import LOG, MANIFEST, BackupBroken, back_up, check_log, read_manifest, restore
-from adapters.embedded.database import Database
 from adapters.embedded.erasures import Erasure, erasures_in, erasures_listed
-from adapters.embedded.evidence import LogBroken, LogEvidence
-from adapters.embedded.history import EmbeddedHistory
-from adapters.embedded.log_end import end_of_log
-from adapters.embedded.sequencer import EmbeddedSequencer
-from adapters.embedded.tail import LogShorter, TailFile
+from adapters.embedded.log import embedded_sequencer
+from adapters.embedded.tail import TailFile, remembered_in
+from adapters.index.database import Database
+from adapters.index.evidence import LogBroken, LogEvidence
+from adapters.index.history import IndexHistory
+from adapters.index.log import LogShorter, end_of_log
 from adapters.keyring import Keyring
 from domain.boundary import Boundary
 from domain.command import Known
@@ -44,7 +44,7 @@ class Writer:
         self.folder = folder
         self.database = Database(folder / LOG)
         self._tail = TailFile(folder / "ledger.tail")
-        self._sequencer = EmbeddedSequencer(
+        self._sequencer = embedded_sequencer(
             self.database, Keyring(self.database, bytes(32)), self._tail, lambda: NOW, steady=lambda: NOW
         )
         self._sequencer.start()
@@ -95,10 +95,10 @@ async def test_what_is_restored_is_the_same_history_with_a_tail_that_knows_its_e
     assert restored == manifest
     database = Database(tmp_path / "new" / LOG)
     try:
-        history, original = EmbeddedHistory(database), EmbeddedHistory(written.database)
+        history, original = IndexHistory(database), IndexHistory(written.database)
         for tenant in (PLANET_EXPRESS, MOMCORP):
             assert history.stored(tenant, 0, 100) == original.stored(tenant, 0, 100)
-        assert LogEvidence(database, tmp_path / "new" / "tail").check() == end_of_log(database.writer)
+        assert LogEvidence(database, remembered_in(tmp_path / "new" / "tail")).check() == end_of_log(database.writer)
     finally:
         database.close()
 
@@ -177,7 +177,7 @@ async def test_a_log_that_was_changed_is_no_backup(
 async def test_a_change_beneath_a_running_node_is_found_by_its_evidence(
     written: Writer, change: Callable[[sqlite3.Connection], None]
 ) -> None:
-    evidence = LogEvidence(written.database, written.folder / "ledger.tail")
+    evidence = LogEvidence(written.database, remembered_in(written.folder / "ledger.tail"))
     assert evidence.check().sequence == 4
     with closing(sqlite3.connect(written.folder / LOG)) as connection:
         change(connection)
@@ -190,7 +190,7 @@ async def test_a_change_beneath_a_running_node_is_found_by_its_evidence(
 async def test_a_tenants_tree_shows_what_was_changed(
     written: Writer, change: Callable[[sqlite3.Connection], None]
 ) -> None:
-    evidence = LogEvidence(written.database, written.folder / "ledger.tail")
+    evidence = LogEvidence(written.database, remembered_in(written.folder / "ledger.tail"))
     before = evidence.tree(PLANET_EXPRESS)
     assert (before.size, before.problem) == (3, None)
     with closing(sqlite3.connect(written.folder / LOG)) as connection:

@@ -14,9 +14,9 @@ import psutil
 import psycopg
 import pytest
 
-from adapters.embedded.database import Database
-from adapters.embedded.history import EmbeddedHistory
 from adapters.embedded_postgres import EmbeddedPostgres
+from adapters.index.database import Database
+from adapters.index.history import IndexHistory
 from adapters.postgres.progress import Progress
 from adapters.postgres.reading import PostgresViews
 from adapters.postgres.stored_rows import StoredPlace
@@ -60,7 +60,7 @@ class Log:
         self.path = path
         path.parent.mkdir(exist_ok=True)
         self.database = Database(path)
-        self.history = EmbeddedHistory(self.database)
+        self.history = IndexHistory(self.database)
         self._written = WrittenLog(self.database)
         self._members = 0
 

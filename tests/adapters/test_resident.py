@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adapters.credentials import Credential
-from adapters.embedded.history import EmbeddedHistory
+from adapters.index.history import IndexHistory
 from adapters.resident import Residents
 from api.wiring import RESIDENT
 from domain.access.roles import AssignRole, ChangeRole, DefineRole
@@ -21,7 +21,7 @@ ROLE, OTHER = RoleId(f"rol_{1:032x}"), RoleId(f"rol_{2:032x}")
 READ, ERASE = Code("users:read"), Code("users:erase")
 
 
-class CountedHistory(EmbeddedHistory):
+class CountedHistory(IndexHistory):
     """Counts how many people's lives were read."""
 
     people = 0

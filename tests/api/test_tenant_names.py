@@ -7,10 +7,11 @@ from typing import Any, cast
 import pytest
 import pytest_asyncio
 
-from adapters.embedded.database import Database
-from adapters.embedded.history import EmbeddedHistory
-from adapters.embedded.sequencer import Committed, EmbeddedSequencer
+from adapters.embedded.log import embedded_sequencer
 from adapters.feed import LocalFeed
+from adapters.index.database import Database
+from adapters.index.history import IndexHistory
+from adapters.index.sequencer import Committed
 from adapters.keyring import Keyring
 from adapters.local_ledger import LocalLedger
 from adapters.resident import Residents
@@ -33,10 +34,10 @@ class Spine:
         self.now = 1_800_000_000_000_000
         database = Database(None)
         self.keyring = Keyring(database, bytes(32))
-        self.history = EmbeddedHistory(database)
+        self.history = IndexHistory(database)
         self.feed = LocalFeed(lambda tenant: self.history.head(tenant)[0])
         self.residents = Residents(RESIDENT, self.history)
-        self.sequencer = EmbeddedSequencer(
+        self.sequencer = embedded_sequencer(
             database, self.keyring, None, self.clock, self._committed, steady=lambda: self.now
         )
         self.ledger = LocalLedger(self.sequencer, self.clock)

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from adapters.embedded.history import EmbeddedHistory
+from adapters.index.history import IndexHistory
 from adapters.resident import Residents
 from api.wiring import RESIDENT
 from domain.access import secrets
@@ -39,7 +39,7 @@ async def _rows(folder: Path) -> list[Row]:
         credential = CredentialId(f"key_{number:032x}")
         command = IssueApiKey(credential, office.tenant, secrets.digest(key), _PERMISSIONS)
         await office.ledger.execute(command, office.caller(), keys=NewKeys())
-    residents = Residents(RESIDENT, EmbeddedHistory(office.database))
+    residents = Residents(RESIDENT, IndexHistory(office.database))
     tenant = residents.tenant(office.tenant, office.sequencer.sequence)
     for key in keys:
         tenant.credential(secrets.digest(key))

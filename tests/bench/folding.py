@@ -10,7 +10,7 @@ from typing import Any, Final
 import uvloop
 from fastavro import parse_schema, schemaless_reader
 
-from adapters.embedded.history import EmbeddedHistory
+from adapters.index.history import IndexHistory
 from domain.ids import TenantId
 from domain.ledger import Query
 from domain.view import Rows
@@ -27,7 +27,7 @@ _PAGE: Final = 5_000
 
 def rows(folder: Path) -> Iterator[Row]:
     office = uvloop.run(_busy_office(folder))
-    history = EmbeddedHistory(office.database)
+    history = IndexHistory(office.database)
     stored = [each[1] for each in history.stored(office.tenant, 0, 10**9)]
     folds, decodes = [], []
     for _ in range(ROUNDS):
@@ -53,7 +53,7 @@ async def _busy_office(folder: Path) -> Office:
     return office
 
 
-def _fold(history: EmbeddedHistory, tenant: TenantId) -> float:
+def _fold(history: IndexHistory, tenant: TenantId) -> float:
     views, count, began = Rows(EVERY_VIEW), 0, time.perf_counter()
     while found := history.recorded(tenant, Query(after=views.position), _PAGE):
         for recorded in found:

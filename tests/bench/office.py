@@ -8,10 +8,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
-from adapters.embedded.database import Database
-from adapters.embedded.sequencer import EmbeddedSequencer
+from adapters.embedded.log import embedded_sequencer
 from adapters.embedded.tail import TailFile
 from adapters.fresh_ids import new_id
+from adapters.index.database import Database
 from adapters.keyring import Keyring
 from adapters.local_ledger import LocalLedger
 from domain.boundary import Expectation, Item
@@ -36,7 +36,7 @@ class Office:
         self.database = Database(folder / "ledger.db")
         self.keyring = Keyring(self.database, bytes(32))
         self.tail = TailFile(folder / "ledger.tail")
-        self.sequencer = EmbeddedSequencer(self.database, self.keyring, self.tail, clock)
+        self.sequencer = embedded_sequencer(self.database, self.keyring, self.tail, clock)
         self.ledger = LocalLedger(self.sequencer, clock)
         self.tenant = TenantId(new_id("ten"))
         self.credential = CredentialId(new_id("key"))

@@ -11,8 +11,8 @@ from typing import Final
 
 import uvloop
 
-from adapters.embedded.history import EmbeddedHistory
 from adapters.embedded_postgres import EmbeddedPostgres
+from adapters.index.history import IndexHistory
 from adapters.postgres.progress import Progress
 from adapters.postgres.reading import PostgresViews
 from adapters.projector_process import ProjectorProcess
@@ -120,7 +120,7 @@ async def _groups(office: Office) -> None:
 
 
 async def _as_of(office: Office, views: PostgresViews) -> AsyncIterator[Row]:
-    history, tenant, much_changed = EmbeddedHistory(office.database), office.tenant, office.people[PAGE // 2]
+    history, tenant, much_changed = IndexHistory(office.database), office.tenant, office.people[PAGE // 2]
     head = history.head(tenant)[0]
     now = Moment(head, Instant(clock()))
     # Where the page's rows were changing: their whole history lies in the first events.

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from adapters.avro.codec import decode_entry
-from adapters.embedded.database import Database
-from adapters.embedded.sequencer import EmbeddedSequencer
+from adapters.embedded.log import embedded_sequencer
+from adapters.index.database import Database
 from adapters.keyring import Keyring
 from adapters.local_ledger import LocalLedger
 from domain.command import Command
@@ -22,7 +22,9 @@ class World:
         self.now = START
         self.database = Database(None)
         self.keyring = Keyring(self.database, bytes(32))
-        self.sequencer = EmbeddedSequencer(self.database, self.keyring, None, lambda: self.now, steady=lambda: self.now)
+        self.sequencer = embedded_sequencer(
+            self.database, self.keyring, None, lambda: self.now, steady=lambda: self.now
+        )
         self.ledger = LocalLedger(self.sequencer, lambda: self.now)
 
     async def ask(

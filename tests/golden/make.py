@@ -6,7 +6,7 @@ from typing import Final
 from adapters.avro.codec import Body, encode_own, encode_shared, encode_tags, frame
 from domain.event import Event, Meta, Sealed
 from domain.tree import Frontier, leaf_hash
-from schemas.registry import Schema, current, released
+from schemas.registry import Schema, current, published
 from tests import golden
 from tests.domain.examples import EXAMPLES
 from tests.golden import golden_events, golden_ids, plain, write
@@ -43,11 +43,11 @@ def add_missing() -> list[str]:
     known, kept = {each.id for each in ids}, {each.id for each in events}
     id_rows = [each._asdict() for each in ids]
     event_rows = [{**each._asdict(), "stored": each.stored.hex()} for each in events]
-    for schema in released():
+    for schema in published():
         if schema.id not in known:
             id_rows.append(id_of(schema))
             added.append(f"{schema.event} revision {schema.revision}: id {schema.id}")
-        if schema.id not in kept:
+        if schema.id not in kept and not schema.control:
             event_rows.append(_event_of(schema, frontier))
             added.append(f"{schema.event} revision {schema.revision}: an event")
     write(golden.IDS, id_rows)

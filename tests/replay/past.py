@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from adapters.embedded.database import Database
-from adapters.embedded.history import EmbeddedHistory
-from adapters.embedded.sequencer import EmbeddedSequencer
+from adapters.embedded.log import embedded_sequencer
+from adapters.index.database import Database
+from adapters.index.history import IndexHistory
 from adapters.keyring import Keyring
 from domain.boundary import Boundary
 from domain.command import Known
@@ -28,9 +28,9 @@ class Past:
     def __init__(self) -> None:
         self._database = Database(None)
         ticks = count(1_000_000_000)
-        self._sequencer = EmbeddedSequencer(self._database, Keyring(self._database, bytes(32)), None, ticks.__next__)
+        self._sequencer = embedded_sequencer(self._database, Keyring(self._database, bytes(32)), None, ticks.__next__)
         self._sequencer.start()
-        self.history = EmbeddedHistory(self._database)
+        self.history = IndexHistory(self._database)
         self.asked: list[str] = []
         """The keys of all rows that were read."""
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from adapters.embedded.database import Database
-from adapters.embedded.history import EmbeddedHistory
+from adapters.index.database import Database
+from adapters.index.history import IndexHistory
 from adapters.next_generation import NextGeneration
 from adapters.postgres.generations import NotPrepared
 from adapters.postgres.progress import Progress
@@ -37,7 +37,7 @@ class Log:
         path.parent.mkdir(exist_ok=True)
         self.path = path
         self.database = Database(path)
-        self.history = EmbeddedHistory(self.database)
+        self.history = IndexHistory(self.database)
         self._written = WrittenLog(self.database)
         self._members = 0
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from adapters.embedded.database import Database
-from adapters.embedded.history import EmbeddedHistory
+from adapters.index.database import Database
+from adapters.index.history import IndexHistory
 from adapters.postgres.stored_rows import StoredPlace
 from domain.access.owners import RoleAssigned
 from domain.directory.groups import MemberAdded
@@ -53,20 +53,20 @@ class Resident:
 
 
 @pytest.fixture
-def history(tmp_path: Path) -> Iterator[EmbeddedHistory]:
+def history(tmp_path: Path) -> Iterator[IndexHistory]:
     database = Database(tmp_path / "ledger.sqlite")
     log = WrittenLog(database)
     log.commit([(tenant, event) for event in happened() for tenant in (ACME, OTHER)])
-    yield EmbeddedHistory(database)
+    yield IndexHistory(database)
     database.close()
 
 
-def history_of(history: EmbeddedHistory, tenant: TenantId = ACME) -> list[Recorded]:
+def history_of(history: IndexHistory, tenant: TenantId = ACME) -> list[Recorded]:
     return list(history.recorded(tenant, Query(), 1_000))
 
 
 @pytest.fixture
-def stored(history: EmbeddedHistory, empty_database: str) -> str:
+def stored(history: IndexHistory, empty_database: str) -> str:
     """The conninfo of views that show the history exactly."""
     with stored_generation(empty_database) as generation:
         for tenant in (ACME, OTHER):
@@ -74,12 +74,12 @@ def stored(history: EmbeddedHistory, empty_database: str) -> str:
     return empty_database
 
 
-def differences(history: EmbeddedHistory, conninfo: str) -> list[Difference]:
+def differences(history: IndexHistory, conninfo: str) -> list[Difference]:
     with StoredPlace(conninfo, EVERY_VIEW) as place:
         return [each for verified in verify(history, EVERY_VIEW, [place]) for each in verified.differences]
 
 
-def test_what_was_projected_is_what_the_history_folds_to(history: EmbeddedHistory, stored: str) -> None:
+def test_what_was_projected_is_what_the_history_folds_to(history: IndexHistory, stored: str) -> None:
     steps: list[tuple[int, int]] = []
     with StoredPlace(stored, EVERY_VIEW) as place:
         verified = list(verify(history, EVERY_VIEW, [place], progress=lambda *step: steps.append(step)))
@@ -122,7 +122,7 @@ def test_what_was_projected_is_what_the_history_folds_to(history: EmbeddedHistor
     ids=["changed", "ended", "deleted", "moved", "added", "hash"],
 )
 def test_what_was_changed_behind_the_projectors_back_is_named(
-    history: EmbeddedHistory, stored: str, change: str, view: str, key: str | None, what: str
+    history: IndexHistory, stored: str, change: str, view: str, key: str | None, what: str
 ) -> None:
     with psycopg.connect(stored) as connection:
         connection.execute(change.encode())
@@ -131,7 +131,7 @@ def test_what_was_changed_behind_the_projectors_back_is_named(
     assert any(each.key == key and what in each.what for each in found)
 
 
-def test_of_very_many_differences_the_first_are_named(history: EmbeddedHistory, stored: str) -> None:
+def test_of_very_many_differences_the_first_are_named(history: IndexHistory, stored: str) -> None:
     with psycopg.connect(stored) as connection:
         connection.execute("UPDATE views_1.members SET \"since\" = 0 WHERE tenant = 'ten_2'")
     hash, *named, more = differences(history, stored)
@@ -141,7 +141,7 @@ def test_of_very_many_differences_the_first_are_named(history: EmbeddedHistory, 
     assert (more.key, more.what) == (None, "10 more rows differ")
 
 
-def test_views_that_lag_are_compared_as_far_as_they_are(history: EmbeddedHistory, empty_database: str) -> None:
+def test_views_that_lag_are_compared_as_far_as_they_are(history: IndexHistory, empty_database: str) -> None:
     with stored_generation(empty_database) as generation:
         generation.apply([each for each in history_of(history) if each.position <= 31])
     with StoredPlace(empty_database, EVERY_VIEW) as place:
@@ -149,7 +149,7 @@ def test_views_that_lag_are_compared_as_far_as_they_are(history: EmbeddedHistory
     assert [(each.position, each.differences) for each in verified] == [(31, ()), (0, ())]
 
 
-def test_resident_rows_are_compared_by_the_same_code(history: EmbeddedHistory) -> None:
+def test_resident_rows_are_compared_by_the_same_code(history: IndexHistory) -> None:
     views = (FLAGS, ASSIGNMENTS)
     rows = folded(history_of(history), views)
     (verified,) = verify(history, views, [Resident(rows, 33)])
@@ -159,12 +159,12 @@ def test_resident_rows_are_compared_by_the_same_code(history: EmbeddedHistory) -
     assert verified.differences == (Difference(ACME, "resident", "flags", FLAG, "is missing"),)
 
 
-def test_a_database_without_views_has_nothing_to_compare(history: EmbeddedHistory, empty_database: str) -> None:
+def test_a_database_without_views_has_nothing_to_compare(history: IndexHistory, empty_database: str) -> None:
     with StoredPlace(empty_database, EVERY_VIEW) as place:
         assert list(verify(history, EVERY_VIEW, [place])) == []
 
 
-def test_without_postgres_stored_rows_are_unavailable(history: EmbeddedHistory, tmp_path: Path) -> None:
+def test_without_postgres_stored_rows_are_unavailable(history: IndexHistory, tmp_path: Path) -> None:
     with (
         StoredPlace(f"host={tmp_path} dbname=nowhere", EVERY_VIEW) as place,
         pytest.raises(ViewUnavailable),

@@ -9,27 +9,37 @@ import pytest
 from adapters.avro.shape import schema_of
 from domain.capabilities import EVENTS, EVENTS_OF
 from domain.event import Sealed, annotations_of, types_within
-from schemas.registry import FOLDER, Schema, by_id, current, released
+from schemas.registry import FOLDER, Schema, by_id, control, current, published, released
 
-every_schema = pytest.mark.parametrize("schema", released(), ids=lambda schema: f"{schema.event}.{schema.revision}")
+every_schema = pytest.mark.parametrize("schema", published(), ids=lambda schema: f"{schema.event}.{schema.revision}")
 
 SCALARS = {"string", "long", "boolean", "bytes"}
 SEALED = "muniment.Sealed"
 
 
 def test_ids_are_dense_from_one_in_the_order_of_release() -> None:
-    assert [schema.id for schema in released()] == list(range(1, len(released()) + 1))
-    assert by_id() == {schema.id: schema for schema in released()}
+    assert [schema.id for schema in published()] == list(range(1, len(published()) + 1))
+    assert by_id() == {schema.id: schema for schema in published()}
 
 
 def test_every_file_is_one_schemas_and_every_schema_has_its_file() -> None:
-    listed = [schema.file for schema in released()]
+    listed = [schema.file for schema in published()]
     assert len(listed) == len(set(listed))
     assert set(listed) == {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.avsc")}
 
 
 def test_every_event_has_a_schema() -> None:
     assert current().keys() == EVENTS.keys()
+    assert {schema.event for schema in released()} == EVENTS.keys()
+
+
+def test_control_records_are_no_events() -> None:
+    assert control().keys() == {"OwnerTookOver"}
+    assert [schema for schema in published() if schema not in released()] == list(control().values())
+    for schema in control().values():
+        assert schema.event not in EVENTS
+        assert schema.avro["namespace"] == "muniment.control"
+        assert {"position", "nth", "event_id", "tags"}.isdisjoint(field["name"] for field in schema.avro["fields"])
 
 
 @pytest.mark.parametrize(("capability", "event"), [(word, each) for word, of in EVENTS_OF.items() for each in of])
@@ -76,7 +86,8 @@ def test_what_is_sealed_is_marked_as_personal_and_nothing_else(schema: Schema) -
 @every_schema
 def test_a_sealed_value_is_spelt_out_once_where_it_first_comes(schema: Schema) -> None:
     with_sealed = [field["type"] for field in schema.avro["fields"] if SEALED in plain_type(field["type"])]
-    assert isinstance(with_sealed[0][1], dict)
+    assert bool(with_sealed) is not schema.control
+    assert all(isinstance(kind[1], dict) for kind in with_sealed[:1])
     assert all(kind in (SEALED, ["null", SEALED]) for kind in with_sealed[1:])
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from adapters.embedded.database import Database, WrongFormat
-from adapters.embedded.folder_lock import FolderInUse
-from adapters.embedded.tail import LogShorter
-from tests.adapters.embedded.logs import Log, note, running, work
+from adapters.index.database import Database, WrongFormat
+from adapters.index.folder_lock import FolderInUse
+from adapters.index.log import LogShorter
+from tests.adapters.index.logs import Log, note, running, work
 
 FILES = ("ledger.db", "ledger.db-wal", "ledger.tail")
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters.embedded.evidence import LogEvidence
+from adapters.embedded.tail import remembered_in
+from adapters.index.evidence import LogEvidence
 from domain.event import Recorded
 from domain.ids import TenantId
 from domain.ledger import OpaqueRecorded, Query
-from tests.adapters.embedded.logs import HERE, THERE, Log, note, running, work
+from tests.adapters.index.logs import HERE, THERE, Log, note, running, work
 
 KILLS = 5
 
@@ -43,9 +44,10 @@ async def test_what_was_acknowledged_survives_kills(tmp_path: Path) -> None:
         async with running(tmp_path) as log:
             histories = {tenant: history(log, tenant) for tenant in (HERE, THERE)}
             check_that_all_is_there_once(histories, acknowledged)
-            assert LogEvidence(log.database, tmp_path / "ledger.tail").check().sequence == log.sequencer.sequence
+            evidence = LogEvidence(log.database, remembered_in(tmp_path / "ledger.tail"))
+            assert evidence.check().sequence == log.sequencer.sequence
             for tenant in (HERE, THERE):
-                assert LogEvidence(log.database, tmp_path / "ledger.tail").tree(tenant).problem is None
+                assert evidence.tree(tenant).problem is None
     async with running(tmp_path) as log:
         outcome = await log.sequencer.execute(work(note(b"next")))
         assert outcome.position == len(histories[HERE]) + 1

@@ -17,7 +17,7 @@ from domain.ledger import (
     VersionChanged,
 )
 from domain.tree import Frontier, leaf_hash
-from tests.adapters.embedded.logs import (
+from tests.adapters.index.logs import (
     HERE,
     Clock,
     Log,

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.adapters.embedded.clock_contract import ClockContract
-from tests.adapters.embedded.logs import Log, Open, running
-from tests.adapters.embedded.retries_contract import RetriesContract
-from tests.adapters.embedded.sequencer_contract import SequencerContract
+from tests.adapters.index.clock_contract import ClockContract
+from tests.adapters.index.logs import Log, Open, running
+from tests.adapters.index.retries_contract import RetriesContract
+from tests.adapters.index.sequencer_contract import SequencerContract
 
 
 class TestOnAFile(SequencerContract, RetriesContract, ClockContract):

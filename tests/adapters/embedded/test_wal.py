@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.embedded import wal
-from tests.adapters.embedded.logs import Log, note, running, work
+from adapters.index import wal
+from tests.adapters.index.logs import Log, note, running, work
 
 EVENTS = 3_000
 SIZE = 4_000

@@ -6,7 +6,7 @@ from itertools import count
 from pathlib import Path
 
 from domain.ids import TenantId
-from tests.adapters.embedded.logs import HERE, THERE, Log, note, running, work
+from tests.adapters.index.logs import HERE, THERE, Log, note, running, work
 
 CALLERS = 16
 

@@ -9,7 +9,7 @@ from domain.ledger import (
     KeyReused,
     NotReady,
 )
-from tests.adapters.embedded.logs import (
+from tests.adapters.index.logs import (
     THERE,
     Open,
     data_of,

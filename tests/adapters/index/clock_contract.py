@@ -5,7 +5,7 @@ import pytest
 from domain.ledger import (
     NotReady,
 )
-from tests.adapters.embedded.logs import Clock, Open, fresh_key, note, work
+from tests.adapters.index.logs import Clock, Open, fresh_key, note, work
 
 
 class ClockContract:

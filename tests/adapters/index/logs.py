@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-from adapters.embedded.database import Database
-from adapters.embedded.history import EmbeddedHistory
-from adapters.embedded.recorder import OpaqueGiven
-from adapters.embedded.sequencer import EmbeddedSequencer
+from adapters.embedded.log import embedded_sequencer
 from adapters.embedded.tail import TailFile
 from adapters.fresh_ids import new_id
+from adapters.index.database import Database
+from adapters.index.history import IndexHistory
+from adapters.index.recorder import OpaqueGiven
 from adapters.keyring import Keyring
 from domain.boundary import Boundary, Expectation, Item, Tally
 from domain.command import Known, Refused
@@ -75,11 +75,11 @@ class Log:
         try:
             self.keyring = Keyring(self.database, ROOT_KEY)
             self.tail = TailFile(folder / "ledger.tail") if folder else None
-            self.sequencer = EmbeddedSequencer(self.database, self.keyring, self.tail, clock, **options)
+            self.sequencer = embedded_sequencer(self.database, self.keyring, self.tail, clock, **options)
         except BaseException:
             self.database.close()
             raise
-        self.history = EmbeddedHistory(self.database)
+        self.history = IndexHistory(self.database)
 
     async def close(self) -> None:
         await self.sequencer.stop()

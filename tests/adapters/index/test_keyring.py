@@ -12,7 +12,7 @@ from domain.directory.users import UserProfileChanged
 from domain.event import Event, Sealed
 from domain.ids import DEPLOYMENT, Handle, UserId, id_from
 from domain.ledger import NewKeys
-from tests.adapters.embedded.logs import HERE, ROOT_KEY, SOMEBODY, THERE, Log, note, room, running, work
+from tests.adapters.index.logs import HERE, ROOT_KEY, SOMEBODY, THERE, Log, note, room, running, work
 
 NAME = "Turanga Leela"
 

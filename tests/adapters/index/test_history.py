@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.embedded.history import EmbeddedHistory
+from adapters.index.history import IndexHistory
 from domain.event import Entry, Instant
 from domain.ids import TenantId
 from domain.ledger import Query
-from tests.adapters.embedded.logs import HERE, THERE, Clock, Log, note, running, work
+from tests.adapters.index.logs import HERE, THERE, Clock, Log, note, running, work
 
 TAGS = ("a", "b", "c", "member:grp_" + "1" * 32 + "/usr_" + "2" * 32, "user:usr_" + "3" * 32)
 TYPES = ("one", "two", "three")
@@ -40,7 +40,7 @@ async def fill(log: Log, clock: Clock) -> None:
 
 
 @pytest.fixture(scope="module", params=["on a file", "in memory"])
-def history(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedHistory]:
+def history(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[IndexHistory]:
     folder = tmp_path_factory.mktemp("log") if request.param == "on a file" else None
     log, clock = None, Clock()
     with asyncio.Runner() as runner:
@@ -56,7 +56,7 @@ async def _filled(folder: Path | None, clock: Clock) -> Log:
     return log
 
 
-def everything(history: EmbeddedHistory) -> list[Entry]:
+def everything(history: IndexHistory) -> list[Entry]:
     return list(history.entries(HERE, Query(), 10_000))
 
 
@@ -69,7 +69,7 @@ def matches(entry: Entry, query: Query) -> bool:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=queries, limit=st.sampled_from([0, 1, 3, 50, 10_000]), newest_first=st.booleans())
 def test_a_query_finds_what_a_look_at_every_event_would(
-    history: EmbeddedHistory, query: Query, limit: int, newest_first: bool
+    history: IndexHistory, query: Query, limit: int, newest_first: bool
 ) -> None:
     expected = [entry for entry in everything(history) if matches(entry, query)]
     if newest_first:
@@ -83,7 +83,7 @@ def test_a_query_finds_what_a_look_at_every_event_would(
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
-def test_pages_join_without_gap_or_repetition(history: EmbeddedHistory, newest_first: bool) -> None:
+def test_pages_join_without_gap_or_repetition(history: IndexHistory, newest_first: bool) -> None:
     query, found = Query(tags=("a",)), list[Entry]()
     while page := history.entries(HERE, query, 7, newest_first):
         found += page
@@ -93,7 +93,7 @@ def test_pages_join_without_gap_or_repetition(history: EmbeddedHistory, newest_f
     assert found == (expected[::-1] if newest_first else expected)
 
 
-def test_the_position_at_an_instant_is_the_last_recorded_by_then(history: EmbeddedHistory) -> None:
+def test_the_position_at_an_instant_is_the_last_recorded_by_then(history: IndexHistory) -> None:
     entries = everything(history)
     first, last = entries[0].instant, entries[-1].instant
     for instant in range(first - 2_000_000, last + 2_000_000, 500_000):
@@ -101,18 +101,18 @@ def test_the_position_at_an_instant_is_the_last_recorded_by_then(history: Embedd
         assert history.position_at(HERE, Instant(instant)) == (by_then[-1] if by_then else 0)
 
 
-def test_heads_and_tenants(history: EmbeddedHistory) -> None:
+def test_heads_and_tenants(history: IndexHistory) -> None:
     assert history.head(HERE) == (EVENTS, everything(history)[-1].instant)
     assert history.head(TenantId("ten_nobody")) == (0, 0)
     assert history.entries(TenantId("ten_nobody"), Query(tags=("a",)), 10) == []
     assert sorted(history.tenants()) == [HERE, THERE]
 
 
-def test_stored_bytes_come_by_position(history: EmbeddedHistory) -> None:
+def test_stored_bytes_come_by_position(history: IndexHistory) -> None:
     assert [position for position, _ in history.stored(HERE, 10, 5)] == [11, 12, 13, 14, 15]
 
 
-def test_the_latest_of_each_type_is_the_last_with_the_tag(history: EmbeddedHistory) -> None:
+def test_the_latest_of_each_type_is_the_last_with_the_tag(history: IndexHistory) -> None:
     types = [f"opaque:{each}" for each in TYPES]
     latest = {entry.event.type_name: entry.position for entry in everything(history) if "b" in entry.meta.tags}
     found = history.latest(HERE, "b", [*types, "Unknown"])

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from adapters.avro.codec import decode_entry
-from adapters.embedded.database import Database
-from adapters.embedded.numbers import NumberTable
-from adapters.embedded.states import TenantState
+from adapters.index.database import Database
+from adapters.index.numbers import NumberTable
+from adapters.index.states import TenantState
 from domain.event import Entry
 from domain.ledger import Outcome
 

@@ -11,8 +11,8 @@ from itertools import islice
 from typing import Final
 
 from adapters.avro.codec import decode_entry, decode_own
-from adapters.embedded.database import Database
-from adapters.embedded.tags import tag_key
+from adapters.index.database import Database
+from adapters.index.tags import tag_key
 from domain.event import Entry, Instant, Recorded
 from domain.ids import TenantId
 from domain.ledger import Query
@@ -21,7 +21,7 @@ _PAGE: Final = 256
 _BEYOND: Final = 1 << 62
 
 
-class EmbeddedHistory:
+class IndexHistory:
     """See domain.ledger.History. Safe to use from any thread."""
 
     def __init__(self, database: Database) -> None:

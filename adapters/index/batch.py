@@ -1,21 +1,17 @@
 """A batch: everything that one group commit writes, collected in memory while its commands are decided."""
 
-import asyncio
 import hashlib
 import secrets
 from itertools import islice
-from typing import Final
 
-from adapters.embedded.bulk import Written, written
-from adapters.embedded.states import TenantState
-from adapters.embedded.tags import KEY_LENGTH
-from adapters.ring import RingChange
+from adapters.index.bulk import Written, written
+from adapters.index.ring import RingChange
+from adapters.index.states import TenantState
+from adapters.index.tags import KEY_LENGTH
+from adapters.index.waiting import Waiting
 from domain.event import Recorded
 from domain.ids import TenantId
 from domain.ledger import Outcome
-
-EPOCH: Final = 1
-"""The embedded log has one owner; the number is in every commit, because Kafka's has many."""
 
 
 class Batch:
@@ -23,9 +19,9 @@ class Batch:
 
     def __init__(self, sequence: int) -> None:
         self.first = sequence + 1
-        self.answers: list[tuple[asyncio.Future[Outcome], Outcome | Exception]] = []
+        self.answers: list[tuple[Waiting, Outcome | Exception]] = []
         """Who waits for its commit, and what they will be told."""
-        self.chain = b""
+        self.id, self.epoch, self.chain = b"", 0, b""
         self.rows: list[Written] = []
         """Events: sequence, tenant, position, type, instant, own, stored, keys of the tags, nths as JSON."""
         self.recorded: dict[tuple[int, int], Recorded] = {}
@@ -52,8 +48,9 @@ class Batch:
         """The last event's sequence."""
         return self.first + len(self.rows) - 1
 
-    def seal(self, chain: bytes) -> bytes:
-        """Nothing more is added; returns the hash of all leaves of the log up to its last."""
+    def seal(self, chain: bytes, epoch: int) -> bytes:
+        """Nothing more is added; returns the hash of all leaves of the log up to its last. `epoch`: of its owner."""
+        self.id, self.epoch = secrets.token_bytes(16), epoch
         self.chain = hashlib.sha256(b"".join((chain, *self.leaves))).digest()
         self._tenants: list[Written] = [
             written("tenant", each.number, each.tenant, each.position, each.instant, each.frontier.pack())
@@ -66,11 +63,11 @@ class Batch:
 
     def written(self) -> list[Written]:
         """All that the commit writes."""
-        id, instant = secrets.token_bytes(16), self.rows[-1][5]
+        instant = self.rows[-1][5]
         return [
             *(written("type", *each) for each in self.types),
             *self._tenants,
             *self.rows,
             *self.ring.rows(),
-            written("commit", self.first, len(self.rows), id, EPOCH, instant, self.chain, self._packed),
+            written("commit", self.first, len(self.rows), self.id, self.epoch, instant, self.chain, self._packed),
         ]

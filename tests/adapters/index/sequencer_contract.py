@@ -18,7 +18,7 @@ from domain.ledger import (
     TooLarge,
     VersionChanged,
 )
-from tests.adapters.embedded.logs import (
+from tests.adapters.index.logs import (
     HERE,
     THERE,
     Log,

@@ -21,9 +21,9 @@ from eventsourcing.dcb.api import (
 )
 from eventsourcing.persistence import IntegrityError, OperationalError, ProgrammingError
 
-from adapters.embedded.history import EmbeddedHistory
-from adapters.embedded.sequencer import Committed, EmbeddedSequencer
 from adapters.fresh_ids import new_id
+from adapters.index.history import IndexHistory
+from adapters.index.sequencer import Committed, PartitionSequencer
 from domain.boundary import Boundary, Expectation, Item
 from domain.command import Known
 from domain.event import Code, Entry, Meta
@@ -46,7 +46,7 @@ class TenantRecorder(DCBRecorder):
     """A handle on one tenant, for threads other than the event loop's."""
 
     def __init__(
-        self, sequencer: EmbeddedSequencer, history: EmbeddedHistory, loop: asyncio.AbstractEventLoop, tenant: TenantId
+        self, sequencer: PartitionSequencer, history: IndexHistory, loop: asyncio.AbstractEventLoop, tenant: TenantId
     ) -> None:
         self._sequencer = sequencer
         self._history = history

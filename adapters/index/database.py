@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from adapters.embedded.bulk import Written, commit
-from adapters.embedded.folder_lock import FolderLock
+from adapters.index.bulk import Written, commit
+from adapters.index.folder_lock import FolderLock
 
 FORMAT: Final = 1
 _HERE: Final = Path(__file__).parent

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from adapters.embedded.bulk import Written, written
+from adapters.index.bulk import Written, written
 from domain.ids import Handle, TenantId
 
 

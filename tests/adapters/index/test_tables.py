@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.embedded import index, seen_values
-from adapters.embedded.database import Database
-from adapters.embedded.numbers import NumberTable
-from adapters.embedded.seen_values import SeenValues
-from adapters.embedded.tags import NUMBERS, is_numbered, tag_key
+from adapters.index import index, seen_values
+from adapters.index.database import Database
+from adapters.index.numbers import NumberTable
+from adapters.index.seen_values import SeenValues
+from adapters.index.tags import NUMBERS, is_numbered, tag_key
 from domain.capabilities import EVENTS
 from domain.event import Entry
 from domain.ids import KINDS, id_from
 from domain.ledger import Query
-from tests.adapters.embedded.logs import HERE, Log, note, running, taking, work
+from tests.adapters.index.logs import HERE, Log, note, running, taking, work
 
 few = st.integers(0, 50)
 hashes = st.one_of(few, few.map(lambda each: each << 12), st.integers(0, 2**64 - 1))

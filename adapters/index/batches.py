@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from adapters.avro.codec import decode_own
-from adapters.embedded.database import Database
+from adapters.index.database import Database
 from adapters.postgres.applying import Batch
 from adapters.postgres.generations import BEGINNING, Cursor
 from domain.event import Event, Instant, Recorded

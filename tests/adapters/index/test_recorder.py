@@ -14,10 +14,10 @@ from eventsourcing.dcb.tests import DCBRecorderTestCase
 from eventsourcing.persistence import IntegrityError, OperationalError, ProgrammingError
 
 from adapters.avro.codec import encode_own
-from adapters.embedded.recorder import TenantRecorder
+from adapters.index.recorder import TenantRecorder
 from domain.directory.life import UserDeactivated
 from domain.ids import TenantId
-from tests.adapters.embedded.logs import HERE, SOMEBODY, THERE, Log, work
+from tests.adapters.index.logs import HERE, SOMEBODY, THERE, Log, work
 
 WAIT = 30.0
 

@@ -2,17 +2,17 @@
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
 
 from adapters.avro.codec import Body, encode_own, encode_shared, encode_tags, frame, must_fit
-from adapters.embedded.batch import Batch
-from adapters.embedded.index import Index
-from adapters.embedded.outcomes import DAY, First, Outcomes, hash_of
-from adapters.embedded.states import TenantState
-from adapters.embedded.tags import tag_key
-from adapters.embedded.waiting import Waiting
 from adapters.fresh_ids import new_event_id
+from adapters.index.batch import Batch
+from adapters.index.index import Index
+from adapters.index.outcomes import DAY, First, Outcomes, hash_of
+from adapters.index.states import TenantState
+from adapters.index.tags import tag_key
+from adapters.index.waiting import Waiting
 from adapters.keyring import LOOKUP, Keyring, is_purpose
 from domain.boundary import Boundary, Item, Tally
 from domain.command import Known
@@ -31,11 +31,37 @@ class BatchBroken(Exception):
     """A command failed after it had begun to change the batch, so nothing of the batch can be used."""
 
 
+class Elsewhere(Protocol):
+    """The histories of tenants that other partitions hold, as far as this node has read them."""
+
+    def holds(self, tenant: TenantId) -> bool:
+        """Whether a tenant is one of them."""
+        ...
+
+    def latest(self, tenant: TenantId, tags: tuple[str, ...], types: Sequence[str]) -> Sequence[Recorded]:
+        """The latest event of each type with the first tag, oldest first."""
+        ...
+
+    def grew(self, tenant: TenantId, item: Item, after: int) -> bool:
+        """Whether an event that the item names lies beyond a position."""
+        ...
+
+    def head(self, tenant: TenantId) -> int: ...
+
+
 class Decisions:
     """Decides for the sequencer, and puts what follows into its batch."""
 
-    def __init__(self, index: Index, outcomes: Outcomes, keyring: Keyring, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        index: Index,
+        outcomes: Outcomes,
+        keyring: Keyring,
+        clock: Callable[[], int],
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
         self._index = index
+        self._elsewhere = elsewhere
         self._keyring = keyring
         self._clock = clock
         self._batch = Batch(0)
@@ -51,13 +77,13 @@ class Decisions:
         """Decide these too. Each stands alone: one that raises is answered so. Raises BatchBroken or sqlite3.Error."""
         with self._index.reading():
             answers = self._batch.answers
-            for work, answer in waiting:
+            for each in waiting:
                 try:
-                    answers.append((answer, self.decide(work)))
+                    answers.append((each, self.decide(each.work)))
                 except (sqlite3.Error, BatchBroken):
                     raise
                 except Exception as problem:
-                    answers.append((answer, problem))
+                    answers.append((each, problem))
 
     @property
     def is_full(self) -> bool:
@@ -89,9 +115,14 @@ class Decisions:
             if first is not None and first.outcome.instant > now - DAY:
                 return _again(first, idempotency)
         for held in work.holds:
-            whose = self._index.tenant(held.item.tenant) if held.item.tenant else tenant
-            if self._index.grew(whose, held.item, held.after):
-                raise AuthorityChanged(whose.tenant, whose.position)
+            whose, there = held.item.tenant or work.tenant, self._elsewhere
+            if there is not None and there.holds(whose):
+                if there.grew(whose, held.item, held.after):
+                    raise AuthorityChanged(whose, there.head(whose))
+                continue
+            state = self._index.tenant(whose)
+            if self._index.grew(state, held.item, held.after):
+                raise AuthorityChanged(whose, state.position)
         events = work.decide(self._known(tenant, work, now))
         if events:
             self._record(tenant, work, events, now)
@@ -123,6 +154,10 @@ class Decisions:
             if item.tenant is None or item.tenant == tenant.tenant:
                 for each in index.latest(tenant, item.tags[0], item.types):
                     found[each.position] = each
+            elif (there := self._elsewhere) is not None and there.holds(item.tenant):
+                names = [each if isinstance(each, str) else each.__name__ for each in item.types]
+                for each in there.latest(item.tenant, item.tags, names):
+                    known.evolve(each)
             else:
                 self._read(index.tenant(item.tenant), Boundary((Item(item.tags, item.types),)), known)
         for position in sorted(found):

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 from typing import Final
 
-from adapters.embedded.database import Database
+from adapters.index.database import Database
 
 EVENTS_BETWEEN: Final = 5_000
 

@@ -9,7 +9,7 @@ from array import array
 from bisect import bisect_left
 from typing import Final
 
-from adapters.embedded.database import Database
+from adapters.index.database import Database
 
 FEW: Final = 20_000
 MOST_RECENT: Final = 100_000

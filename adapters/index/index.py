@@ -12,10 +12,10 @@ from itertools import islice
 from typing import Final
 
 from adapters.avro.codec import decode_own
-from adapters.embedded.batch import Batch
-from adapters.embedded.database import Database
-from adapters.embedded.states import TagState, TenantState
-from adapters.embedded.tags import NUMBERS, tag_key
+from adapters.index.batch import Batch
+from adapters.index.database import Database
+from adapters.index.states import TagState, TenantState
+from adapters.index.tags import NUMBERS, tag_key
 from domain.boundary import Item
 from domain.event import Event, Instant, Recorded
 from domain.ids import TenantId

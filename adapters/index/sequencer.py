@@ -1,4 +1,4 @@
-"""The sequencer over the embedded log: decides one command after another and commits them by the batch."""
+"""The single writer of a partition: decides one command after another and commits them to its log by the batch."""
 
 import asyncio
 import sqlite3
@@ -8,16 +8,14 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, TypeVar
 
-from adapters.embedded.batch import Batch
-from adapters.embedded.clock_watch import ClockWatch, steady_clock
-from adapters.embedded.database import Database
-from adapters.embedded.deciding import Decisions
-from adapters.embedded.index import Index
-from adapters.embedded.log_end import check_tail, end_of_log
-from adapters.embedded.outcomes import Outcomes
-from adapters.embedded.tail import TailFile
-from adapters.embedded.waiting import Waiting, WaitingQueue
-from adapters.embedded.wal import WalMover
+from adapters.index.batch import Batch
+from adapters.index.clock_watch import ClockWatch, steady_clock
+from adapters.index.database import Database
+from adapters.index.deciding import Decisions, Elsewhere
+from adapters.index.index import Index
+from adapters.index.log import CommitLog, end_of_log
+from adapters.index.outcomes import Outcomes
+from adapters.index.waiting import Waiting, WaitingQueue
 from adapters.keyring import Keyring
 from domain.event import Recorded
 from domain.ids import TenantId
@@ -42,47 +40,55 @@ class Committed(NamedTuple):
     recorded: Collection[Recorded]
 
 
-class EmbeddedSequencer:
+class Ended(NamedTuple):
+    """A writer that its log has ended: why, the batch whose commit failed, and what else was decided in vain."""
+
+    problem: BaseException
+    shipped: Batch | None
+    rest: list[Waiting]
+
+
+class PartitionSequencer:
     """See domain.ledger.Sequencer. Decides on the event loop, in memory; a thread of its own writes and commits.
 
     While a batch is being committed the next is filled. If the commit fails, so has the next, which had seen it.
-    Raises LogShorter if the log is not what the tail file remembers.
     """
 
     def __init__(
         self,
         database: Database,
         keyring: Keyring,
-        tail: TailFile | None,
+        log: CommitLog,
         clock: Callable[[], int],
         committed: Callable[[Committed], None] = lambda _: None,
         *,
         steady: Callable[[], int] = steady_clock,
         accept_gap: bool = False,
+        queue: WaitingQueue | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
+        """`queue` holds what waits already; `elsewhere` knows the histories that other partitions hold."""
         self._database = database
         self._keyring = keyring
-        self._tail = tail
-        self._clock = clock
+        self._log = log
         self.listeners: list[Callable[[Committed], None]] = [committed]
         """Told of each commit, on the event loop, before anybody is answered."""
-        self._queue = WaitingQueue()
+        self._queue = WaitingQueue() if queue is None else queue
         self._errands: deque[tuple[Callable[[sqlite3.Connection], Any], asyncio.Future[Any]]] = deque()
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "commit")
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self._broken: str | None = None
-        self._wal = WalMover(database)
+        self.ended: asyncio.Future[Ended] | None = None
+        """Once started: what ended it, if the log says that a failed commit ends its writer."""
         self.pace: Callable[[], float] = lambda: 0.0
         """Asked before each batch: how many seconds to wait first, so that views can follow."""
         end = end_of_log(database.writer)
-        if tail:
-            check_tail(database.writer, end, tail)
         self.sequence = self._last = end.sequence
         self._chain = end.chain
         self._watch = ClockWatch(clock, end.instant, steady=steady, accept_gap=accept_gap)
-        self._decisions = Decisions(Index(database), Outcomes(database, clock()), keyring, clock)
+        self._decisions = Decisions(Index(database), Outcomes(database, clock()), keyring, clock, elsewhere)
         self._commit: asyncio.Future[None] | None = None
         self._spoilt: Exception | None = None
         """What went wrong in the middle of the batch that is being filled: it must not be committed."""
@@ -97,10 +103,11 @@ class EmbeddedSequencer:
     @property
     def not_ready(self) -> str | None:
         """Why nothing is accepted, if nothing is."""
-        return self._broken or self._watch.trouble()
+        return self._broken or self._log.trouble or self._watch.trouble()
 
     def start(self) -> None:
         sys.setswitchinterval(SWITCH_INTERVAL)
+        self.ended = asyncio.get_running_loop().create_future()
         self._task = asyncio.get_running_loop().create_task(self._run())
         self._task.add_done_callback(self._ended)
 
@@ -112,9 +119,9 @@ class EmbeddedSequencer:
         elif not task.cancelled():
             return
         self._broken = self._broken or "the writer has failed; restart the node, and report what its log says"
-        rest = [answer for _, answer in self._queue.take(len(self._queue))]
-        rest += [answer for batch in (self._shipped, self._batch) for answer, _ in batch.answers]
-        _answer((answer, NotReady(self._broken)) for answer in rest)
+        rest = self._queue.take(len(self._queue))
+        rest += [waiting for batch in (self._shipped, self._batch) for waiting, _ in batch.answers]
+        _answer((waiting, NotReady(self._broken)) for waiting in rest)
 
     async def stop(self) -> None:
         """Decide what has been accepted, then accept nothing more."""
@@ -123,19 +130,23 @@ class EmbeddedSequencer:
         if self._task:
             await self._task
         self._thread.shutdown()
-        self._wal.stop()
+        self._log.close()
 
     async def execute(self, work: Work) -> Outcome:
-        if self._stopping or self._broken:
-            raise NotReady(self._broken or "the node is stopping; ask another, or again in a moment")
+        if self._stopping or (trouble := self._broken or self._log.trouble):
+            raise NotReady("the node is stopping; ask another, or again in a moment" if self._stopping else trouble)
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._queue.put(Waiting(work, answer))
         self._wake.set()
         return await answer
 
+    def wake(self) -> None:
+        """Something was put into the queue that it was given."""
+        self._wake.set()
+
     async def exclusively(self, act: Callable[[sqlite3.Connection], T]) -> T:
         """What `act` makes of the writer's connection, on the commit thread, with no commit under way."""
-        if self._stopping:
+        if self._stopping or (self.ended is not None and self.ended.done()):
             raise NotReady("the node is stopping")
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._errands.append((act, done))
@@ -146,6 +157,8 @@ class EmbeddedSequencer:
         """Fills one batch while another is being committed."""
         while True:
             self._wake.clear()
+            if self.ended is not None and self.ended.done():
+                return
             if self._commit is not None and self._commit.done():
                 self._settle(self._commit)
             elif self._commit is None and self._spoilt is not None:
@@ -174,13 +187,13 @@ class EmbeddedSequencer:
         """Decide some of what waits."""
         waiting = self._queue.take(STEP)
         if trouble := self.not_ready:
-            _answer([(answer, NotReady(trouble)) for _, answer in waiting])
+            _answer([(each, NotReady(trouble)) for each in waiting])
             return
         try:
             self._decisions.decide_all(waiting)
         except Exception as problem:
             self._spoilt = problem
-            self._batch.answers += [(answer, problem) for _, answer in waiting]
+            self._batch.answers += [(each, problem) for each in waiting]
 
     async def _ship(self) -> None:
         """Hand the batch to the commit thread, and begin the next."""
@@ -189,8 +202,8 @@ class EmbeddedSequencer:
         batch = self._batch
         if batch.rows:
             self._shipped = batch
-            self._last, self._chain = batch.last, batch.seal(self._chain)
-            self._commit = asyncio.get_running_loop().run_in_executor(self._thread, self._make_durable, batch)
+            self._last, self._chain = batch.last, batch.seal(self._chain, self._log.epoch)
+            self._commit = asyncio.get_running_loop().run_in_executor(self._thread, self._log.commit, batch)
             self._commit.add_done_callback(lambda _: self._wake.set())
         else:
             _answer(batch.answers)
@@ -204,8 +217,7 @@ class EmbeddedSequencer:
         """The commit is done: only now is anybody answered."""
         self._commit = None
         if problem := commit.exception():
-            self._batch.answers += self._shipped.answers
-            self._fail(problem)
+            self._fail(problem, self._shipped)
             return
         batch = self._shipped
         self.sequence = batch.last
@@ -229,28 +241,21 @@ class EmbeddedSequencer:
     async def _on_thread(self, do: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, do)
 
-    def _make_durable(self, batch: Batch) -> None:
-        """On the commit thread: the log first, then the note of it; only then may anybody be answered."""
-        self._database.commit(batch.written())
-        if batch.ring.destroyed:
-            self._database.has_slack = True
-        if self._tail:
-            try:
-                self._tail.note(batch.last, self._clock(), batch.chain)
-            except OSError as problem:
-                self._broken = (
-                    f"the tail file can't be written ({problem.strerror}): mend that and restart the node; "
-                    "the last commands may have been recorded, so look before sending them again"
-                )
-                raise
-        self._wal.wrote(len(batch.rows))
+    def _fail(self, problem: BaseException, shipped: Batch | None = None) -> None:
+        """The batch left no trace: forget what was decided, and say so to everybody in it.
 
-    def _fail(self, problem: BaseException) -> None:
-        """The batch left no trace: forget what was decided, and say so to everybody in it."""
-        full = isinstance(problem, sqlite3.OperationalError) and "full" in str(problem)
-        why = "the disk is full: make room, and send the command again" if full else "the commit failed; try again"
+        Or nobody knows whether it did: then whoever made this writer finds out, and answers.
+        """
+        why = self._log.lost(problem)
+        if why is None and self.ended is not None:
+            rest = [waiting for waiting, _ in self._batch.answers]
+            for _, done in self._errands:
+                if not done.done():
+                    done.set_exception(NotReady("the writer is being replaced; ask again in a moment"))
+            self.ended.set_result(Ended(problem, shipped, rest))
+            return
         asyncio.get_running_loop().call_exception_handler({"message": "a commit has failed", "exception": problem})
-        lost = self._batch.answers
+        lost = [*self._batch.answers, *(shipped.answers if shipped else ())]
         self._spoilt = None
         try:
             end = end_of_log(self._database.writer)
@@ -261,14 +266,19 @@ class EmbeddedSequencer:
         except Exception:
             self._broken = self._broken or "the log can't be read: see to the disk, then restart the node"
             self._batch = Batch(self._last)
-        _answer((answer, NotReady(self._broken or why)) for answer, _ in lost)
+        _answer((waiting, NotReady(self._broken or self._log.trouble or str(why))) for waiting, _ in lost)
 
 
-def _answer(answers: "Iterable[tuple[asyncio.Future[Outcome], Outcome | Exception]]") -> None:
-    for answer, outcome in answers:
-        if answer.done():
-            continue
-        if isinstance(outcome, Exception):
-            answer.set_exception(outcome)
-        else:
-            answer.set_result(outcome)
+def _answer(answers: "Iterable[tuple[Waiting, Outcome | Exception]]") -> None:
+    for waiting, outcome in answers:
+        answer_one(waiting, outcome)
+
+
+def answer_one(waiting: Waiting, outcome: Outcome | Exception) -> None:
+    """Tell whoever waits, if anybody still does."""
+    if waiting.answer.done():
+        return
+    if isinstance(outcome, Exception):
+        waiting.answer.set_exception(outcome)
+    else:
+        waiting.answer.set_result(outcome)

@@ -4,12 +4,10 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Final, NamedTuple
 
-from adapters.embedded.database import Database
-from adapters.embedded.log_end import LogEnd, check_tail, end_of_log
-from adapters.embedded.tail import LogShorter, TailFile
+from adapters.index.database import Database
+from adapters.index.log import LogEnd, LogShorter, end_of_log
 from domain.ids import TenantId
 from domain.tree import Frontier, leaf_hash
 
@@ -38,9 +36,10 @@ class LogEvidence:
     failures: Final = (LogBroken, LogShorter)
     """What `check` raises."""
 
-    def __init__(self, database: Database, tail: Path) -> None:
+    def __init__(self, database: Database, remembered: Callable[[sqlite3.Connection, LogEnd], None] | None) -> None:
+        """`remembered` compares the end with what is remembered outside the log, and raises LogShorter."""
         self._database = database
-        self._tail = tail
+        self._remembered = remembered
 
     def tree(self, tenant: TenantId) -> Tree:
         """The tenant's tree, computed again from the stored bytes."""
@@ -51,7 +50,7 @@ class LogEvidence:
             return Tree(0, Frontier().root(), None) if row is None else _tree(connection, *row)
 
     def check(self, progress: Progress = lambda done, of: None) -> LogEnd:
-        """The chain over the whole log, computed again, against what commits and the tail file say.
+        """The chain over the whole log, computed again, against what commits say and what is remembered.
 
         Raises one of `failures`.
         """
@@ -62,15 +61,9 @@ class LogEvidence:
                 check_commits(connection, end.sequence, progress)
             except sqlite3.DatabaseError as problem:
                 raise LogBroken("the file can't be read to its end: restore the newest backup") from problem
-        with closing(self._database.open(read_only=True)) as connection:
-            if end.sequence and self._tail.exists():
-                tail = TailFile(self._tail)
-                try:
-                    check_tail(connection, end, tail)
-                finally:
-                    tail.close()
-            elif end.sequence:
-                raise LogShorter("the tail file is missing: put it back, or restore the newest backup")
+        if self._remembered is not None:
+            with closing(self._database.open(read_only=True)) as connection:
+                self._remembered(connection, end)
         return end
 
 

@@ -1,0 +1,1 @@
+"""Tests of the index and the writer, whichever log they write to."""
