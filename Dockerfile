@@ -13,7 +13,8 @@ COPY adapters adapters
 COPY api api
 COPY replay replay
 COPY schemas schemas
-RUN /opt/muniment/bin/pip install --quiet --no-index --find-links wheels .
+# With both Kafka clients: MUNIMENT_KAFKA_CLIENT chooses.
+RUN /opt/muniment/bin/pip install --quiet --no-index --find-links wheels '.[librdkafka]'
 
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin muniment \

@@ -5,7 +5,6 @@ one tenant, and is destroyed with it. Handles stand for unique personal values; 
 """
 
 import os
-import sqlite3
 from hashlib import blake2b
 from itertools import islice
 from typing import Any, Final
@@ -114,14 +113,16 @@ class Keyring:
         key = self.key_of(keys, tenant, purpose)
         return blake2b(value.encode(), key=key.eq, digest_size=12).hexdigest()
 
-    def destroy_purposes(self, connection: sqlite3.Connection, first: str, before: str) -> None:
-        """On the sequencer's connection: destroy the keys of all purposes from `first` on, in order, up to `before`."""
-        connection.execute(
-            "UPDATE data_keys SET wrapped = zeroblob(length(wrapped)) WHERE subject >= ? AND subject < ?",
-            (first, before),
-        )
-        for key in [key for key in list(self._by_subject.values()) if first <= key.subject < before]:
-            self._forget(key.tenant, key.subject, frozenset())
+    def spent_purposes(self, first: str, before: str) -> RingChange:
+        """The change that destroys the keys of all purposes from `first` on, in order, up to `before`."""
+        change = RingChange()
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT id FROM data_keys WHERE subject >= ? AND subject < ? AND wrapped <> zeroblob(length(wrapped))",
+                (first, before),
+            )
+            change.spent = [id for (id,) in rows]
+        return change
 
     def _lookup(self, keys: NewKeys, tenant: TenantId, attribute: str, value: str) -> bytes:
         key = self.key_of(keys, tenant, LOOKUP)
@@ -147,15 +148,18 @@ class Keyring:
         key = self._by_subject.get((tenant, subject))
         if key is None:
             key = self._loaded_key(tenant, subject) or self._make(tenant, subject)
+        self._note(keys, key)
+        return key
+
+    def _note(self, keys: NewKeys, key: DataKey) -> None:
+        """What brings a key into being comes with what needs it, until it has come."""
         if key.unwritten is not None:
             keys.keys[key.id] = key.unwritten
-        return key
+            keys.tenant_key = self._unwritten_tenants.get(key.tenant)
 
     def new_subject(self, keys: NewKeys, tenant: TenantId, subject: str) -> None:
         """Make the key of a subject whose id was made just now, so that nobody needs to look whether it has one."""
-        key = self._make(tenant, subject)
-        if key.unwritten is not None:
-            keys.keys[key.id] = key.unwritten
+        self._note(keys, self._make(tenant, subject))
 
     def _loaded_key(self, tenant: TenantId, subject: str) -> DataKey | None:
         key = self._by_subject.get((tenant, subject))
@@ -202,15 +206,20 @@ class Keyring:
             self._unwritten_tenants[tenant] = (id, nonce + self._root.encrypt(nonce, secret, f"{tenant}|{id}".encode()))
         else:
             id, wrapped = row
-            try:
-                secret = self._root.decrypt(wrapped[:12], wrapped[12:], f"{tenant}|{id}".encode())
-            except InvalidTag as problem:
-                raise WrongRootKey(
-                    "the root key does not open this data folder: set MUNIMENT_ROOT_KEY or MUNIMENT_ROOT_KEY_FILE to "
-                    "the key it was made with, or put the folder's own root.key back"
-                ) from problem
+            self._tenant_keys[tenant] = found = (id, self._unwrap_tenant_key(tenant, id, wrapped))
+            return found
         self._tenant_keys[tenant] = found = (id, AESGCM(secret))
         return found
+
+    def _unwrap_tenant_key(self, tenant: TenantId, id: str, wrapped: bytes) -> AESGCM:
+        """Raises WrongRootKey."""
+        try:
+            return AESGCM(self._root.decrypt(wrapped[:12], wrapped[12:], f"{tenant}|{id}".encode()))
+        except InvalidTag as problem:
+            raise WrongRootKey(
+                "the root key does not open this data folder: set MUNIMENT_ROOT_KEY or MUNIMENT_ROOT_KEY_FILE to "
+                "the key it was made with, or put the folder's own root.key back"
+            ) from problem
 
     def bring(self, change: RingChange, tenant: TenantId, keys: NewKeys) -> None:
         """These keys and handles come into being with the commit that the change belongs to."""
@@ -231,6 +240,56 @@ class Keyring:
         for tenant, subject, handles in change.destroyed:
             self.epoch += 1
             self._forget(tenant, subject, frozenset(handles))
+        for id in change.spent:
+            if spent := self._by_id.pop(id, None):
+                self._by_subject.pop((spent.tenant, spent.subject), None)
+
+    def adopt(self, tenant: TenantId, keys: NewKeys) -> bool:
+        """Take over what another node made for a command of this tenant; False if it contradicts what there is."""
+        own, theirs = self._tenant_keys.get(tenant), keys.tenant_key
+        row = self._database.one("SELECT 1 FROM tenant_keys WHERE tenant = ?", (tenant,))
+        if theirs is not None and (row is not None or own is not None) and (own is None or own[0] != theirs[0]):
+            return False
+        if theirs is None and row is None and keys.keys:
+            return False
+        for handle, lookup in keys.handles.items():
+            if self.known_handle(tenant, lookup) not in (None, handle):
+                return False
+        for id, (subject, _) in keys.keys.items():
+            known = self._loaded_key(tenant, subject)
+            if known is not None and known.id != id:
+                return False
+        if theirs is not None and own is None:
+            id, wrapped = theirs
+            self._tenant_keys[tenant] = (id, self._unwrap_tenant_key(tenant, id, wrapped))
+            self._unwritten_tenants[tenant] = theirs
+        for id, (subject, wrapped) in keys.keys.items():
+            if id not in self._by_id:
+                self._unwrap(id, tenant, subject, wrapped).unwritten = (subject, wrapped)
+        for handle, lookup in keys.handles.items():
+            self._handles[tenant, lookup] = handle
+            self._seen.add(short(lookup))
+        return True
+
+    def followed(self, change: RingChange) -> None:
+        """What another node's commit brought, now in the index: what was made here and never recorded gives way."""
+        for tenant, id, _ in change.tenant_keys.values():
+            self._unwritten_tenants.pop(tenant, None)
+            if (cached := self._tenant_keys.get(TenantId(tenant))) and cached[0] != id:
+                del self._tenant_keys[TenantId(tenant)]
+        for tenant, id, subject, _ in change.data_keys.values():
+            made = self._by_subject.get((tenant, subject))
+            if made is not None and made.unwritten is not None:
+                if made.id == id:
+                    made.unwritten = None
+                else:
+                    self._by_subject.pop((tenant, subject), None)
+                    self._by_id.pop(made.id, None)
+        for tenant, handle, lookup, value in change.handles.values():
+            self._seen.add(value)
+            if (tenant, lookup) in self._handles:
+                self._handles[tenant, lookup] = handle
+        self.came(change)
 
     def _forget(self, tenant: TenantId, subject: str, handles: frozenset[Handle]) -> None:
         self._by_subject.pop((tenant, subject), None)

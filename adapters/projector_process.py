@@ -1,14 +1,15 @@
 """The projector as a process of its own, seen from its parent: started, poked, listened to, started again, ended.
 
-The child is told through its standard input that the log has grown, and ends when that closes: a parent that is killed
-leaves no projector behind. It says on its standard output how far it has come, a line of JSON for each batch. Secrets
-reach it in its environment, never in its arguments; of ours it gets nothing but how to reach PostgreSQL.
+The child is told through its standard input that the log has grown, by a full stop, and which partitions are its own
+from now on, by a line like `=1,3,5`; it ends when that closes: a parent that is killed leaves no projector behind. It
+says on its standard output how far it has come, a line of JSON for each partition in each batch. Secrets reach it in
+its environment, never in its arguments; of ours it gets nothing but how to reach PostgreSQL.
 """
 
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,10 +29,12 @@ _SOURCES: Final = Path(__file__).parent.parent
 
 
 class Told(msgspec.Struct, omit_defaults=True):
-    """A line of the child's."""
+    """A line of the child's. An empty one says that nothing is in the way."""
 
+    partition: int | None = None
+    """Which one the line is about; None if it is about all."""
     sequence: int | None = None
-    """How far the log was read."""
+    """How far its log was read."""
     heads: dict[TenantId, int] | None = None
     """Where the tenants in the batch are now; None if all may have changed."""
     problem: str | None = None
@@ -86,6 +89,11 @@ class Child:
         if pipe is not None and not pipe.is_closing() and not pipe.transport.get_write_buffer_size():
             pipe.write(b".")
 
+    def assign(self, partitions: Iterable[int]) -> None:
+        pipe = self._process.stdin
+        if pipe is not None and not pipe.is_closing():
+            pipe.write(b"=%s\n" % ",".join(map(str, sorted(partitions))).encode())
+
     async def end(self, patience: float) -> int:
         """Let it end what it is at, for so many seconds; answers its code."""
         if self._process.stdin is not None:
@@ -108,11 +116,21 @@ class ProjectorProcess:
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._pause = FIRST_PAUSE
-        self.sequence = 0
-        """How far the log has been read."""
-        self.problem: str | None = "the projector is starting"
-        """What is in the way, if anything."""
+        self._assigned: frozenset[int] | None = None
+        self._problems: dict[int | None, str] = {None: "the projector is starting"}
+        self.sequences: dict[int, int] = {}
+        """How far the log of each partition that the child projects has been read."""
         self.restarts = 0
+
+    @property
+    def sequence(self) -> int:
+        """How many events have been read."""
+        return sum(self.sequences.values())
+
+    @property
+    def problem(self) -> str | None:
+        """What is in the way, if anything: of all partitions, or of one."""
+        return self._problems.get(None) or next(iter(self._problems.values()), None)
 
     @property
     def pid(self) -> int | None:
@@ -127,6 +145,18 @@ class ProjectorProcess:
         if self._child is not None:
             self._child.poke()
 
+    def assign(self, partitions: frozenset[int]) -> None:
+        """From now on the child projects these, and lets go of others once the batch under way is stored.
+
+        A child whose log is a single file needs not be told.
+        """
+        self._assigned = partitions
+        self.sequences = {number: sequence for number, sequence in self.sequences.items() if number in partitions}
+        for lost in self._problems.keys() - {None, *partitions}:
+            del self._problems[lost]
+        if self._child is not None:
+            self._child.assign(partitions)
+
     async def stop(self) -> None:
         """Once the batch under way is stored."""
         self._stopping.set()
@@ -140,7 +170,7 @@ class ProjectorProcess:
             try:
                 await self._run_once()
             except OSError as problem:
-                self.problem = f"the projector can't be started: {problem.strerror}"
+                self._problems[None] = f"the projector can't be started: {problem.strerror}"
             self._progress.forget()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), self._pause)
@@ -152,21 +182,30 @@ class ProjectorProcess:
         child = self._child = await Child.spawn(self._command, self._environment)
         if self._stopping.is_set():
             await child.end(PATIENCE)
+        elif self._assigned is not None:
+            child.assign(self._assigned)
         try:
             async for told in child.lines():
                 self._hear(told)
         except ValueError:
-            self.problem = "the projector said something that was not understood; it is started again"
+            problem = "the projector said something that was not understood; it is started again"
         else:
-            self.problem = self.problem or "the projector ended; it is started again"
+            problem = self._problems.get(None, "the projector ended; it is started again")
+        self._problems = {None: problem}
         await child.end(PATIENCE if self._stopping.is_set() else 0)
 
     def _hear(self, told: Told) -> None:
-        self.problem = told.problem
-        if told.sequence is None:
+        if told.problem is not None:
+            self._problems[told.partition] = told.problem
+            return
+        self._problems.pop(None, None)
+        number = told.partition
+        if number is None or told.sequence is None:
             return
         self._pause = FIRST_PAUSE
-        self.sequence = told.sequence
+        self._problems.pop(number, None)
+        if self._assigned is None or number in self._assigned:
+            self.sequences[number] = told.sequence
         if told.heads is None:
             self._progress.forget()
         else:

@@ -1,5 +1,6 @@
 """The application: every face of a node on one address."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -21,7 +22,7 @@ from api import (
     users,
 )
 from api.http.application import Application
-from api.protocols import scim
+from api.protocols import schema_registry, scim
 
 if TYPE_CHECKING:
     from api.wiring import Node
@@ -43,6 +44,7 @@ ROUTERS = (
     evidence.routes,
     node.routes,
     operations.routes,
+    schema_registry.routes,
 )
 """Matched in this order, one route after another: the busiest stand first."""
 
@@ -54,8 +56,9 @@ def application(node: "Node", **settings: Any) -> FastAPI:
         title="Muniment",
         version=VERSION,
         description="An event-sourced identity ledger: every change is an event, every read can be as of any moment.",
-        faces={scim.PREFIX: scim.render},
+        faces={scim.PREFIX: scim.render, schema_registry.PREFIX: schema_registry.render},
         quiet=QUIET,
+        inside=_between_nodes(node),
         **settings,
     )
     app.state.node = node
@@ -63,5 +66,18 @@ def application(node: "Node", **settings: Any) -> FastAPI:
     scim.install(app, node)
     for routes in ROUTERS:
         app.include_router(routes)
+    if node.configuration.kafka is not None:
+        from api import internal
+
+        app.include_router(internal.routes)
     app.openapi()
     return app
+
+
+def _between_nodes(node: "Node") -> Sequence[tuple[Any, Mapping[str, Any]]]:
+    """What requests pass on a node that is one of several."""
+    if node.configuration.kafka is None:
+        return ()
+    from api.forwarding import Forwarding  # a node of its own needs no Kafka client
+
+    return ((Forwarding, {"node": node}),)

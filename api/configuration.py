@@ -9,9 +9,9 @@ from typing import Final
 
 import msgspec
 
+from api.kafka_configuration import ConfigurationError, KafkaConfiguration, kafka_of
 
-class ConfigurationError(Exception):
-    """A setting is missing or wrong; the message says which, and what to set."""
+__all__ = ["Configuration", "ConfigurationError", "KafkaConfiguration", "decode_root_key", "from_environment"]
 
 
 class Configuration(msgspec.Struct, frozen=True):
@@ -27,6 +27,8 @@ class Configuration(msgspec.Struct, frozen=True):
     accept_clock: bool = False
     """Go on although the clock is far ahead of what was last recorded."""
     log_level: str = "info"
+    kafka: KafkaConfiguration | None = None
+    """None: the ledger is a file in the data folder."""
 
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
@@ -41,7 +43,8 @@ def from_environment(
     accept_clock: bool = False,
 ) -> Configuration:
     """What was given on the command line, then the environment, then the defaults. Raises ConfigurationError."""
-    return Configuration(
+    kafka = kafka_of(environment)
+    configuration = Configuration(
         data=data or Path(environment.get("MUNIMENT_DATA") or "data"),
         host=host or environment.get("MUNIMENT_HOST") or "127.0.0.1",
         port=port if port is not None else _port(environment.get("MUNIMENT_PORT")),
@@ -49,7 +52,13 @@ def from_environment(
         root_key=_root_key(environment),
         accept_clock=accept_clock or environment.get("MUNIMENT_ACCEPT_CLOCK") == "1",
         log_level=_level(environment.get("MUNIMENT_LOG_LEVEL")),
+        kafka=kafka,
     )
+    if kafka is not None and configuration.root_key is None:
+        raise ConfigurationError(
+            "the nodes of a ledger on Kafka share one root key: set MUNIMENT_ROOT_KEY_FILE or MUNIMENT_ROOT_KEY"
+        )
+    return configuration
 
 
 def _port(text: str | None) -> int:

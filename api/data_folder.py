@@ -23,6 +23,11 @@ class DataFolder:
         return self.path / "ledger.tail"
 
     @property
+    def indexes(self) -> Path:
+        """The indexes of a ledger on Kafka: made again if they are deleted while no node runs."""
+        return self.path / "indexes"
+
+    @property
     def postgres(self) -> Path:
         return self.path / "postgres"
 

@@ -98,7 +98,8 @@ async def verify_log(caller: MayManageNode) -> LogVerified:
     try:
         end = await asyncio.to_thread(caller.node.evidence.check)
     except caller.node.evidence.failures as problem:
-        return LogVerified(holds=False, sequence=caller.node.sequencer.sequence, chain=None, problem=str(problem))
+        sequence = sum(caller.node.log.sequences.values())
+        return LogVerified(holds=False, sequence=sequence, chain=None, problem=str(problem))
     return LogVerified(holds=True, sequence=end.sequence, chain=end.chain.hex(), problem=None)
 
 

@@ -30,8 +30,8 @@ async def is_alive() -> Alive:
 @routes.get("/readyz", responses=problems.responses(problems.UNAVAILABLE))
 async def is_ready(node: TheNode) -> Ready:
     """Ready means that commands are accepted; stored views may be away, writes and checks go on without them."""
-    if node.sequencer.not_ready:
-        raise problems.unavailable(node.sequencer.not_ready, 5)
+    if node.log.not_ready:
+        raise problems.unavailable(node.log.not_ready, 5)
     if node.stopping.is_set():
         raise problems.unavailable("the node is stopping", 5)
     return Ready(stored_views=node.stored.state)

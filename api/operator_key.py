@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from api.data_folder import write_secret
 from domain.access import secrets
-from domain.agents import RotateOperatorKey
+from domain.agents import OperatorKeyIssued, RotateOperatorKey
+from domain.boundary import Expectation, Item
 from domain.command import Command
 from domain.ids import DEPLOYMENT, CredentialId, OperatorId, id_from
-from domain.ledger import Actor, Authority, Caller, Outcome
+from domain.ledger import Actor, Authority, Caller, Outcome, VersionChanged
 
 if TYPE_CHECKING:
     from api.wiring import Node
@@ -24,8 +25,11 @@ def system(node: "Node", why: str) -> Caller:
     return Caller(DEPLOYMENT, Actor("system", why), authority, id_from("cor", node.clock(), os.urandom(10)))
 
 
-async def ensure_operator_key(node: "Node") -> str:
-    """The key in the folder, if it opens; else a new one, which makes any other worthless."""
+async def ensure_operator_key(node: "Node") -> str | None:
+    """The key in the folder, if it opens; else a new one, which makes any other worthless.
+
+    Among several nodes, None if another has the key: which one was started first, the deployment's history says.
+    """
     path = node.folder.operator_key
     if path.exists():
         kept = path.read_text().strip()
@@ -34,7 +38,14 @@ async def ensure_operator_key(node: "Node") -> str:
         if secret is not None and node.residents.tenant(DEPLOYMENT, head).credential(secret.digest) is not None:
             return kept
     by = system(node, "start")
-    return await issue_operator_key(node, lambda command: node.ledger.execute(command, by))
+    if node.configuration.kafka is None:
+        return await issue_operator_key(node, lambda command: node.ledger.execute(command, by))
+    first = Expectation(Item((f"operator:{OPERATOR}",), (OperatorKeyIssued,)), 0)
+    try:
+        return await issue_operator_key(node, lambda command: node.ledger.execute(command, by, expects=(first,)))
+    except VersionChanged:
+        path.unlink(missing_ok=True)
+        return None
 
 
 async def issue_operator_key(node: "Node", execute: Callable[[Command], Awaitable[Outcome]]) -> str:

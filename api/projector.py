@@ -1,7 +1,8 @@
 """The projector's process: `python -m api.projector LEDGER` follows the log; with `rebuild`, it makes the views anew.
 
-Its parent is adapters.projector_process: standard input says that the log has grown, and by closing that it is time to
-end; standard output says how far it has come.
+LEDGER is the embedded log, or a folder with an index for each partition. Its parent is adapters.projector_process:
+standard input says that the log has grown, and which partitions of a folder are to be projected, and by closing that it
+is time to end; standard output says how far it has come.
 """
 
 import gc
@@ -15,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 import projections
-from adapters.index.database import Database
 from adapters.index.history import IndexHistory
+from adapters.index.partitions import Partitions
 from adapters.next_generation import NextGeneration
 from adapters.postgres.generations import NotPrepared
 from adapters.projector import Projector
@@ -40,16 +41,29 @@ class Abandoned(Exception):
 
 
 class Parent:
-    """The process that started this one."""
+    """The process that started this one. See adapters.projector.Parent."""
 
-    def __init__(self) -> None:
+    def __init__(self, partitions: Partitions) -> None:
         self._is_there = True
+        self._unread = b""
+        self._is_assigning = not partitions.is_embedded
+        self.assigned = frozenset[int]() if self._is_assigning else frozenset({0})
 
     def wait(self, seconds: float) -> bool:
-        """Until it pokes, or for so many seconds; whether it is still there and wants us to go on."""
+        """Until it says something, or for so many seconds; whether it is still there and wants us to go on."""
         if self._is_there and select.select([0], [], [], seconds)[0]:
-            self._is_there = bool(os.read(0, 65_536))
+            said = os.read(0, 65_536)
+            self._is_there = bool(said)
+            if self._is_assigning:
+                self._hear(said)
         return self._is_there
+
+    def _hear(self, said: bytes) -> None:
+        """The last whole line counts; full stops besides lines have done their work by coming."""
+        *lines, self._unread = (self._unread + said).split(b"\n")
+        self._unread = self._unread.lstrip(b".")
+        for line in lines[-1:]:
+            self.assigned = frozenset(map(int, filter(None, line.lstrip(b".").removeprefix(b"=").split(b","))))
 
     def tell(self, told: Told) -> None:
         line = encode_told(told) + b"\n"
@@ -59,46 +73,47 @@ class Parent:
         except BrokenPipeError:
             self._is_there = False
 
-    def advanced(self, sequence: int, heads: Mapping[TenantId, int] | None) -> None:
-        self.tell(Told(sequence=sequence, heads=None if heads is None else dict(heads)))
+    def ready(self) -> None:
+        self.tell(Told())
 
-    def troubled(self, problem: str) -> None:
-        self.tell(Told(problem=problem))
+    def advanced(self, partition: int, sequence: int, heads: Mapping[TenantId, int] | None) -> None:
+        self.tell(Told(partition=partition, sequence=sequence, heads=None if heads is None else dict(heads)))
+
+    def troubled(self, problem: str, partition: int | None = None) -> None:
+        self.tell(Told(partition=partition, problem=problem))
 
 
-def follow(database: Database, conninfo: str, parent: Parent) -> None:
+def follow(partitions: Partitions, conninfo: str, parent: Parent) -> None:
     """Until the parent ends it."""
-    Projector(
-        database,
-        conninfo,
-        EVERY_VIEW,
-        tables(),
-        wait=parent.wait,
-        advanced=parent.advanced,
-        troubled=parent.troubled,
-    ).run()
+    Projector(partitions, conninfo, EVERY_VIEW, tables(), parent).run()
 
 
-def rebuild_views(database: Database, conninfo: str, parent: Parent) -> None:
+def rebuild_views(partitions: Partitions, conninfo: str, parent: Parent) -> None:
     """Make the next generation, telling how far it is, and put it in place."""
+
+    def wait(seconds: float) -> None:
+        if not parent.wait(seconds):
+            raise Abandoned
 
     def progress(step: str, done: int, total: int) -> None:
         parent.tell(Told(step=step, done=done, total=total))
-        if not parent.wait(0):
-            raise Abandoned
+        wait(0)
 
-    with NextGeneration(database, conninfo, EVERY_VIEW, tables()) as generation:
-        rebuild(generation, IndexHistory(database), EVERY_VIEW, progress)
+    with NextGeneration(partitions, conninfo, EVERY_VIEW, tables(), wait) as generation:
+        databases = [partitions.open(number) for number in partitions.numbers()]
+        histories = [IndexHistory(database) for database in databases if database is not None]
+        rebuild(generation, histories, EVERY_VIEW, progress)
 
 
 def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a whole terminal; the parent says when to end
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 50, 50)
-    parent = Parent()
     ledger, *rest = arguments
+    partitions = Partitions(Path(ledger))
+    parent = Parent(partitions)
     work = rebuild_views if rest == ["rebuild"] else follow
     try:
-        work(Database(Path(ledger), read_only=True), os.environ[POSTGRES], parent)
+        work(partitions, os.environ[POSTGRES], parent)
     except (NotPrepared, RebuildDiffers) as problem:
         parent.troubled(str(problem))
         return 1

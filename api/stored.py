@@ -7,8 +7,8 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections import deque
-from collections.abc import Coroutine
+from collections import defaultdict, deque
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
@@ -20,6 +20,7 @@ from adapters.postgres.progress import Progress
 from adapters.postgres.reading import PostgresViews
 from adapters.postgres.stored_rows import StoredPlace
 from adapters.projector_process import ProjectorProcess, RebuildFailed, run_rebuild
+from domain.ids import TenantId
 from domain.view import StoredViews, ViewUnavailable
 from projections.every import EVERY_VIEW
 
@@ -32,18 +33,36 @@ State = Literal["current", "behind", "unavailable"]
 
 
 class StoredSide:
-    """Lives on the node's event loop."""
+    """Lives on the node's event loop.
 
-    def __init__(self, ledger: Path, folder: Path, conninfo: str | None, metrics: CollectorRegistry) -> None:
+    The embedded log is partition 0, and this node's. Of a ledger with many partitions, this node projects those that
+    are assigned to it; lag and pace are about these.
+    """
+
+    def __init__(
+        self,
+        ledger: Path,
+        folder: Path,
+        conninfo: str | None,
+        metrics: CollectorRegistry,
+        partition_of: Callable[[TenantId], int] | None = None,
+    ) -> None:
+        """`ledger` is the embedded log's file, or the folder of the partitions' indexes, which is there already.
+
+        `partition_of` says where tenants live; without it, reads ask a little more often how far other nodes are.
+        """
         self._ledger = ledger
+        self._is_embedded = not ledger.is_dir()
+        self._partition_of = partition_of
+        self._assigned: frozenset[int] = frozenset({0}) if self._is_embedded else frozenset()
         self._embedded = None if conninfo else EmbeddedPostgres(folder)
         self._conninfo = conninfo
         self._progress = Progress()
         self._views: PostgresViews | None = None
         self._projector: ProjectorProcess | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._commits: deque[tuple[float, int]] = deque()
-        self._sequence = 0
+        self._commits: defaultdict[int, deque[tuple[float, int]]] = defaultdict(deque)
+        self._sequences: dict[int, int] = {}
         self.rebuilding: RebuildProgress | None = None
         """The last rebuild since the start, if there was one."""
         self._rebuild: asyncio.Task[None] | None = None
@@ -58,9 +77,9 @@ class StoredSide:
         for name, help_text, value in gauges:
             Gauge(name, help_text, registry=metrics).set_function(value)
 
-    async def start(self, sequence: int) -> None:
-        """`sequence` is where the log ends now."""
-        self._sequence = sequence
+    async def start(self, sequences: int | Mapping[int, int]) -> None:
+        """`sequences`: where the log of each partition ends now; a single one is of the embedded log."""
+        self._sequences |= {0: sequences} if isinstance(sequences, int) else sequences
         await self._open()
         self._watch = asyncio.get_running_loop().create_task(self._keep_open())
 
@@ -101,26 +120,41 @@ class StoredSide:
             return "unavailable"
         return "behind" if self._lacking() else "current"
 
-    def grown(self, sequence: int) -> None:
-        """The log has grown to this sequence."""
-        self._sequence = sequence
-        self._commits.append((time.monotonic(), sequence))
+    def assign(self, partitions: frozenset[int]) -> None:
+        """From now on this node projects these partitions of a ledger that has many."""
+        self._assigned = partitions
+        for lost in self._commits.keys() - partitions:
+            del self._commits[lost]
         if self._projector:
-            self._projector.poke()
+            self._projector.assign(partitions)
+
+    def grown(self, sequence: int, partition: int = 0) -> None:
+        """A partition's log has grown to this sequence, in this node's index too."""
+        self._sequences[partition] = sequence
+        if partition in self._assigned:
+            self._commits[partition].append((time.monotonic(), sequence))
+            if self._projector:
+                self._projector.poke()
 
     def lag(self) -> float:
         """Seconds since the oldest event that the views lack was recorded."""
-        reached = self._projector.sequence if self._projector else 0
-        while self._commits and self._commits[0][1] <= reached:
-            self._commits.popleft()
-        return time.monotonic() - self._commits[0][0] if self._commits else 0.0
+        return max(map(self._lag_of, self._assigned), default=0.0)
 
-    def pace(self) -> float:
-        """How many seconds the writer should wait before its next batch, so that the views can follow."""
-        if self._projector is None or self._projector.problem:
-            self._commits.clear()
+    def _lag_of(self, partition: int) -> float:
+        commits, reached = self._commits[partition], self._reached(partition)
+        while commits and commits[0][1] <= reached:
+            commits.popleft()
+        return time.monotonic() - commits[0][0] if commits else 0.0
+
+    def _reached(self, partition: int) -> int:
+        return self._projector.sequences.get(partition, 0) if self._projector else 0
+
+    def pace(self, partition: int = 0) -> float:
+        """How many seconds a partition's writer should wait before its next batch, so that the views can follow."""
+        if self._projector is None or self._projector.problem or partition not in self._assigned:
+            self._commits.pop(partition, None)
             return 0.0
-        behind = self.lag() - SLOW_DOWN_FROM
+        behind = self._lag_of(partition) - SLOW_DOWN_FROM
         return min(LONGEST_WAIT, behind / 4) if behind > 0 else 0.0
 
     @property
@@ -142,7 +176,13 @@ class StoredSide:
         return self.rebuilding
 
     def _lacking(self) -> int:
-        return max(0, self._sequence - (self._projector.sequence if self._projector else 0))
+        return sum(max(0, self._sequences.get(each, 0) - self._reached(each)) for each in self._assigned)
+
+    def _is_elsewhere(self, tenant: TenantId, partitions: frozenset[int]) -> bool:
+        """Whether another node has projected the tenant, if these are the partitions that some node projected."""
+        told = self._projector.sequences.keys() if self._projector else frozenset[int]()
+        others = partitions - told
+        return bool(others) if self._partition_of is None else self._partition_of(tenant) in others
 
     def _restarts(self) -> int:
         return self._projector.restarts if self._projector else 0
@@ -157,9 +197,12 @@ class StoredSide:
             structlog.get_logger().warning("stored views are away", problem=str(problem))
             return
         if self._views is None and self._conninfo:
-            self._views = PostgresViews(self._conninfo, self._progress)
+            elsewhere = None if self._is_embedded else self._is_elsewhere
+            self._views = PostgresViews(self._conninfo, self._progress, elsewhere=elsewhere)
             command = (sys.executable, "-m", "api.projector", str(self._ledger))
             self._projector = ProjectorProcess(command, self._conninfo, self._progress)
+            if not self._is_embedded:
+                self._projector.assign(self._assigned)
             await self._projector.start()
 
     async def _keep_open(self) -> None:

@@ -95,12 +95,16 @@ async def name_is_taken(deployment: Acting, tenant: TenantId, name: str) -> bool
     return False
 
 
-async def settle(node: "Node", tenant: TenantId, execute: Execute) -> None:
-    """Make the deployment's list say what the tenant's history says now. The caller holds the tenant's lock."""
+async def settle(node: "Node", tenant: TenantId, execute: Execute, *, due: Instant | None = None) -> None:
+    """Make the deployment's list say what the tenant's history says now. The caller holds the tenant's lock.
+
+    `due`: leave alone what is reserved until later than that, because another node may be using it.
+    """
+    await node.log.reach(tenant)
     kept = _handle_in_use(node, tenant)
     names = _names_of(node, tenant)
     for row in names:
-        if row.name_handle != kept:
+        if row.name_handle != kept and (due is None or row.deadline is None or row.deadline <= due):
             await execute(tenants.ReleaseTenantName(tenant, row.name_handle))
     for row in names:
         if row.name_handle == kept and row.deadline is not None:
@@ -122,7 +126,7 @@ async def settle_names(node: "Node", by: Caller) -> int:
     wanted |= naming.unsettled
     for tenant in wanted:
         async with naming.alone(tenant):
-            await settle(node, tenant, lambda command: node.ledger.execute(command, by))
+            await settle(node, tenant, lambda command: node.ledger.execute(command, by), due=Instant(now))
         await asyncio.sleep(0)
     naming.knows_all = True
     return len(wanted)

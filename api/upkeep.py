@@ -16,7 +16,7 @@ from domain.access.owners import RoleAssigned
 from domain.access.roles import ExpireAssignment
 from domain.command import Refused
 from domain.event import Recorded
-from domain.ids import TenantId, id_from
+from domain.ids import DEPLOYMENT, TenantId, id_from
 from domain.ledger import Actor, Authority, Caller, NotReady, Query, QueueFull
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Upkeep:
         self._expiring: list[tuple[int, TenantId, str, str]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._checking = Checking(node, node.metrics)
+        self._owned: frozenset[int] = frozenset()
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
@@ -56,6 +57,12 @@ class Upkeep:
         for each in recorded:
             self._note(each)
 
+    def owns(self, partitions: frozenset[int]) -> None:
+        """What other nodes have noted of these so far is this node's to do now."""
+        if not partitions <= self._owned:
+            self._tasks.append(asyncio.get_running_loop().create_task(self._find_expiring()))
+        self._owned = partitions
+
     def _note(self, recorded: Recorded) -> None:
         match recorded.event:
             case RoleAssigned(role, subject, expires_at) if expires_at is not None:
@@ -72,7 +79,8 @@ class Upkeep:
                 structlog.get_logger().error("upkeep failed", exc_info=problem)
 
     async def _settle(self) -> None:
-        await settle_names(self._node, system(self._node, "upkeep"))
+        if self._node.log.decides(DEPLOYMENT):
+            await settle_names(self._node, system(self._node, "upkeep"))
 
     async def _summarise(self) -> None:
         await self._node.ledger.summarise()
@@ -90,6 +98,9 @@ class Upkeep:
         node = self._node
         while self._expiring and self._expiring[0][0] <= node.clock():
             _, tenant, role, subject = self._expiring[0]
+            if not node.log.decides(tenant):
+                heapq.heappop(self._expiring)
+                continue
             authority = Authority("roles:assign", id_from("dec", node.clock(), os.urandom(10)), ("system",))
             correlation = id_from("cor", node.clock(), os.urandom(10))
             by = Caller(tenant, Actor("system", "expiry"), authority, correlation)

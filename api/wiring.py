@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import hashlib
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -16,20 +15,14 @@ from fastapi import Request
 from prometheus_client import CollectorRegistry
 
 from adapters.credentials import Credential, ResidentViews
-from adapters.embedded.backup import copy_log
-from adapters.embedded.log import embedded_sequencer
-from adapters.embedded.tail import TailFile, remembered_in
 from adapters.feed import LocalFeed
-from adapters.index.database import Database
-from adapters.index.evidence import LogEvidence
-from adapters.index.history import IndexHistory
 from adapters.index.sequencer import Committed
-from adapters.keyring import Keyring
-from adapters.local_ledger import LocalLedger
 from adapters.resident import Residents
 from api.configuration import Configuration
 from api.data_folder import DataFolder
+from api.embedded_side import EmbeddedSide
 from api.http.paging import Cursors
+from api.log_side import LogSide
 from api.operator_key import ensure_operator_key
 from api.permitted import credential_of
 from api.stored import StoredSide
@@ -72,6 +65,8 @@ class Node:
         """Held while a history is folded again on request: one at a time, because it takes a thread for long."""
         self.on_erasure: list[Callable[[int], None]] = []
         """Told the new erasure epoch: what holds opened values in memory drops them."""
+        self.on_progress: Callable[[int, int], None] = lambda done, of: None
+        """Told how much of a log elsewhere has been read at the start."""
         self._leaving = AsyncExitStack()
         self._day, self._named = 0, ("", "", "")
 
@@ -91,36 +86,42 @@ class Node:
             structlog.get_logger().warning(
                 "the root key lies in the data folder: move it elsewhere and name it in MUNIMENT_ROOT_KEY_FILE"
             )
-        self.database = Database(self.folder.ledger)
-        self._leaving.callback(self.database.close)
-        shutil.rmtree(self.folder.unfinished_backup, ignore_errors=True)
-        self.keyring = Keyring(self.database, root_key)
-        tail = TailFile(self.folder.tail)
-        self._leaving.callback(tail.close)
-        self.history = IndexHistory(self.database)
-        self.evidence = LogEvidence(self.database, remembered_in(self.folder.tail))
+        self.log = self._log_side(root_key)
+        self._leaving.push_async_callback(self.log.stop)
+        await self.log.start()
+        self.keyring, self.history, self.evidence = self.log.keyring, self.log.history, self.log.evidence
+        self.ledger = self.log.ledger
         self.feed = LocalFeed(lambda tenant: self.history.head(tenant)[0])
         self.residents = Residents(RESIDENT, self.history)
-        self.sequencer = embedded_sequencer(
-            self.database,
-            self.keyring,
-            tail,
-            self.clock,
-            self._committed,
-            accept_gap=self.configuration.accept_clock,
-        )
-        self.ledger = LocalLedger(self.sequencer, self.clock)
         self.cursors = Cursors(hashlib.sha256(b"cursors|" + root_key).digest())
-        self.stored = StoredSide(self.folder.ledger, self.folder.postgres, self.configuration.postgres, self.metrics)
+        self.stored = StoredSide(self.log.path, self.folder.postgres, self.configuration.postgres, self.metrics)
         self._leaving.push_async_callback(self.stored.stop)
-        await self.stored.start(self.sequencer.sequence)
         self.upkeep = Upkeep(self)
-        self.sequencer.pace = self.stored.pace
-        self.sequencer.start()
-        self._leaving.push_async_callback(self.sequencer.stop)
+        await self.stored.start(self.log.sequences)
+        await self.log.join(self.stored.pace)
         self.operator_key = await ensure_operator_key(self)
         self.upkeep.start()
         self._leaving.push_async_callback(self.upkeep.stop)
+
+    def _log_side(self, root_key: bytes) -> LogSide:
+        kafka = self.configuration.kafka
+        if kafka is None:
+            accept_gap = self.configuration.accept_clock
+            return EmbeddedSide(self.folder, root_key, self.clock, self._committed, accept_gap=accept_gap)
+        from api.kafka_side import KafkaSide  # a node of its own needs no Kafka client
+
+        address = kafka.node_url or self.url
+        return KafkaSide(
+            self.configuration,
+            kafka,
+            self.folder.indexes,
+            address,
+            root_key,
+            self.clock,
+            self._committed,
+            self._owns,
+            self.on_progress,
+        )
 
     async def stop(self) -> None:
         """Graceful: what was accepted is decided and answered, then everything closes."""
@@ -155,9 +156,7 @@ class Node:
     async def destroy_old_purposes(self) -> None:
         """Destroy the keys of days whose retries nobody waits for any more."""
         before = (datetime.fromtimestamp(self.clock() / 1e6, UTC) - timedelta(days=3)).strftime("retries-%Y-%m-%d")
-        await self.sequencer.exclusively(
-            lambda connection: self.keyring.destroy_purposes(connection, "retries-2", before)
-        )
+        await self.log.destroy_purposes("retries-2", before)
 
     def scim_url(self, directory: DirectoryId | str) -> str:
         return f"{self.url}/scim/v2/{directory}"
@@ -168,7 +167,7 @@ class Node:
 
     def copy_log(self, into: Path) -> None:
         """The files of a backup, as the log is at one moment, in an empty folder."""
-        copy_log(self.folder.ledger, into)
+        self.log.copy_log(into)
 
     async def finish_erasure(self, tenant: TenantId, position: int) -> None:
         """Return once nothing under the data folder can open what was erased: the last copies were in the WAL."""
@@ -179,13 +178,19 @@ class Node:
         except (ViewBehind, ViewUnavailable):  # they hold nothing that opens, and will show the deletion once they can
             structlog.get_logger().warning("views are behind an erasure", tenant=tenant)
         for _ in range(200):
-            if await self.sequencer.exclusively(lambda _: self.database.truncate_wal()):
+            if await self.log.wipe(tenant, position):
                 return
             await asyncio.sleep(0.05)
         raise ViewBehind
 
-    def _committed(self, committed: Committed) -> None:
+    def _committed(self, partition: int, committed: Committed) -> None:
+        """A commit is in the index: this node's, or one that it has read."""
         self.residents.committed(committed.recorded, committed.heads)
         self.feed.grown(committed.heads)
-        self.stored.grown(committed.sequence)
+        self.stored.grown(committed.sequence, partition)
         self.upkeep.committed(committed.recorded)
+
+    def _owns(self, partitions: frozenset[int]) -> None:
+        """This node owns these partitions now, and projects them."""
+        self.stored.assign(partitions)
+        self.upkeep.owns(partitions)

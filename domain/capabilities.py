@@ -8,6 +8,8 @@ from domain.command import Command, Decider
 from domain.directory import feeds, groups, life, users
 from domain.event import Event
 from domain.ledger import CommandHadNoEffect, CommandRefused, OpaqueRecorded, RefusalsSummarised
+from domain.webhooks import deliveries, hooks
+from domain.webhooks import life as webhooks
 
 EVENTS_OF: Final[dict[str, tuple[type[Event], ...]]] = {
     "tenants": (
@@ -65,6 +67,21 @@ EVENTS_OF: Final[dict[str, tuple[type[Event], ...]]] = {
         flags.FlagSwitchedOn,
         flags.FlagArchived,
     ),
+    "webhooks": (
+        webhooks.WebhookCreated,
+        webhooks.WebhookChanged,
+        webhooks.WebhookSecretRotated,
+        webhooks.WebhookPaused,
+        webhooks.WebhookResumed,
+        webhooks.WebhookDisabled,
+        webhooks.WebhookRemoved,
+        webhooks.WebhookReplayRequested,
+        webhooks.WebhookAdvanced,
+        deliveries.WebhookTestRequested,
+        deliveries.WebhookDeliveryFailed,
+        deliveries.WebhookRetryRequested,
+        deliveries.WebhookDeadLetterDelivered,
+    ),
     "audit": (CommandRefused, RefusalsSummarised, CommandHadNoEffect, OpaqueRecorded),
 }
 
@@ -83,6 +100,8 @@ DECIDERS: Final[dict[type[Command], Decider]] = {
         roles.decider,
         agents.decider,
         flags.decider,
+        hooks.decider,
+        deliveries.decider,
     )
     for command in decider.commands
 }

@@ -16,6 +16,7 @@ from domain.ids import (
     RoleId,
     TenantId,
     UserId,
+    WebhookId,
     kind_of,
 )
 
@@ -47,7 +48,7 @@ class Sealed(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 SUBJECTS: Final = frozenset(
-    {TenantId, UserId, GroupId, DirectoryId, RoleId, AssignmentId, CredentialId, FlagId, OperatorId, Handle}
+    {TenantId, UserId, GroupId, DirectoryId, RoleId, AssignmentId, CredentialId, FlagId, OperatorId, WebhookId, Handle}
 )
 """A field of one of these types names a subject of the event, and becomes a tag."""
 

@@ -17,6 +17,7 @@ AssignmentId = NewType("AssignmentId", str)
 CredentialId = NewType("CredentialId", str)
 FlagId = NewType("FlagId", str)
 OperatorId = NewType("OperatorId", str)
+WebhookId = NewType("WebhookId", str)
 Handle = NewType("Handle", str)
 """Stands for a unique personal value (a user name) in tags; the keyring alone knows for which."""
 
@@ -34,6 +35,7 @@ KINDS: Final = {
     "tok": "credential",
     "flg": "flag",
     "opr": "operator",
+    "whk": "webhook",
     "hdl": "handle",
 }
 """The tag kind of each prefix."""

@@ -147,6 +147,8 @@ class NewKeys(msgspec.Struct):
     """Key id → (subject, wrapped key)."""
     handles: dict[Handle, bytes] = {}
     """Handle → keyed hash of the value it stands for."""
+    tenant_key: tuple[str, bytes] | None = None
+    """The id of the tenant's key, and itself wrapped, if that has not been recorded yet."""
 
 
 class Work(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from domain.view import View
-from projections import access, agents, directory, flags, tenants
+from projections import access, agents, directory, flags, tenants, webhooks
 
 EVERY_VIEW: Final[tuple[View[Any], ...]] = (
     tenants.TENANTS,
@@ -20,4 +20,6 @@ EVERY_VIEW: Final[tuple[View[Any], ...]] = (
     agents.OPERATOR_KEYS,
     flags.FLAGS,
     flags.TARGETS,
+    webhooks.WEBHOOKS,
+    webhooks.DEAD_LETTERS,
 )

@@ -1,6 +1,6 @@
 """Rebuilding: the next generation of the stored views from zero, beside the live one, compared, then swapped."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -47,18 +47,24 @@ class RebuildDiffers(Exception):
 
 def rebuild(
     generation: NextGeneration,
-    history: History,
+    histories: Sequence[History],
     views: Iterable[View[Any]],
     progress: Callable[[str, int, int], None] = lambda step, done, total: None,
 ) -> Rebuilt:
-    """`progress` is told events `applied`, then tenants `compared`: how many, of how many. Raises RebuildDiffers."""
+    """`histories`: that of each partition.
+
+    `progress` is told events `applied`, then tenants `compared`: how many, of how many. Raises RebuildDiffers.
+    """
     events = _apply(generation, progress)
-    tenants = 0
-    told = lambda done, total: progress("compared", done, total)  # noqa: E731
-    for verified in verify(history, views, [generation.place()], progress=told):
-        tenants += 1
-        if verified.differences:
-            raise RebuildDiffers(verified.differences)
+    of_each = [(history, history.tenants()) for history in histories]
+    tenants, total = 0, sum(len(every) for _, every in of_each)
+    progress("compared", 0, total)
+    for history, every in of_each:
+        for verified in verify(history, views, [generation.place()], every):
+            tenants += 1
+            if verified.differences:
+                raise RebuildDiffers(verified.differences)
+            progress("compared", tenants, total)
     while (done := generation.advance()) is not None:
         events = done
     generation.go_live()

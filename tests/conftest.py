@@ -4,6 +4,13 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.kafka.fixtures import kafka as kafka
+from tests.kafka.fixtures import kafka_cluster as kafka_cluster
+from tests.kafka.fixtures import kafka_link as kafka_link
+from tests.kafka.fixtures import lone_kafka as lone_kafka
+from tests.kafka.fixtures import other_kafka_link as other_kafka_link
+from tests.kafka.fixtures import own_kafka as own_kafka
+from tests.kafka.fixtures import secured_kafka as secured_kafka
 from tests.postgres import empty_database as empty_database
 from tests.postgres import postgres_server as postgres_server
 from tests.postgres import shared_database as shared_database

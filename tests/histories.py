@@ -21,6 +21,7 @@ _KINDS: Final[dict[Any, str]] = {
     ids.CredentialId: "key",
     ids.FlagId: "flg",
     ids.OperatorId: "opr",
+    ids.WebhookId: "whk",
     ids.Handle: "hdl",
 }
 _CODES: Final = (

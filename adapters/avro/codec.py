@@ -35,7 +35,9 @@ class _Writer(NamedTuple):
 
 
 class _Reader(NamedTuple):
+    event: str
     whole: Any
+    prefix: Any
     own: Any
     build: Callable[[dict[str, Any]], Event]
 
@@ -46,6 +48,21 @@ class Body(NamedTuple):
     shared: bytes
     own: bytes
     tags: bytes
+
+
+class Prefix(NamedTuple):
+    """What an index needs to know of an event: all but its own fields, which begin at `own`."""
+
+    event: str
+    """The event's class."""
+    position: int
+    instant: Instant
+    nth: list[int]
+    event_id: str
+    tags: list[str]
+    command_id: str
+    idempotency_key: bytes | None
+    own: int
 
 
 class Encoded(NamedTuple):
@@ -105,6 +122,25 @@ def decode_own(stored: bytes, own: int) -> Event:
     return reader.build(fields)
 
 
+def decode_prefix(stored: bytes) -> Prefix:
+    """Raises KeyError for a schema that this version doesn't know."""
+    reader = _reader(struct.unpack_from(">I", stored, 1)[0])
+    source = io.BytesIO(stored)
+    source.seek(5)
+    fields: Any = schemaless_reader(source, reader.prefix)
+    return Prefix(
+        reader.event,
+        fields["position"],
+        fields["recorded_at"],
+        fields["nth"],
+        fields["event_id"],
+        fields["tags"],
+        fields["command_id"],
+        fields["idempotency_key"],
+        source.tell(),
+    )
+
+
 def decode_entry(tenant: TenantId, stored: bytes) -> Entry:
     """Everything that the stored bytes say."""
     schema = struct.unpack_from(">I", stored, 1)[0]
@@ -146,9 +182,10 @@ def _writer(event: type[Event]) -> _Writer:
 def _reader(schema: int) -> _Reader:
     released = registry.by_id()[schema]
     plain = _without_logical_types(released.avro)
+    prefix = {**plain, "fields": plain["fields"][:_PREFIX_FIELDS]}
     own = {**plain, "fields": [_with_sealed(field) for field in plain["fields"][_PREFIX_FIELDS:]]}
     _spell_out_sealed_once(own["fields"])
-    return _Reader(parse_schema(plain), parse_schema(own), _builder(EVENTS[released.event], own["fields"]))
+    return _Reader(released.event, parse_schema(plain), parse_schema(prefix), parse_schema(own), _builder(EVENTS[released.event], own["fields"]))
 
 
 def _builder(event: type[Event], fields: list[dict[str, Any]]) -> Callable[[dict[str, Any]], Event]:

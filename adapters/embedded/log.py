@@ -8,6 +8,7 @@ from adapters.embedded.tail import TailFile, check_tail
 from adapters.index.batch import Batch
 from adapters.index.database import Database
 from adapters.index.log import end_of_log
+from adapters.index.ring import RingChange
 from adapters.index.sequencer import PartitionSequencer
 from adapters.index.wal import WalMover
 from adapters.keyring import Keyring
@@ -43,6 +44,10 @@ class EmbeddedLog:
                 )
                 raise
         self._wal.wrote(len(batch.rows))
+
+    def change_ring(self, change: RingChange) -> None:
+        self._database.commit(list(change.rows()))
+        self._database.has_slack = True
 
     def lost(self, problem: BaseException) -> str:
         full = isinstance(problem, sqlite3.OperationalError) and "full" in str(problem)

@@ -26,6 +26,7 @@ class Batch:
         """Events: sequence, tenant, position, type, instant, own, stored, keys of the tags, nths as JSON."""
         self.recorded: dict[tuple[int, int], Recorded] = {}
         self.leaves: list[bytes] = []
+        self.event_ids: list[str] = []
         self.types: list[tuple[int, str]] = []
         self.tenants: dict[int, TenantState] = {}
         self.ends: list[tuple[int, int]] = []

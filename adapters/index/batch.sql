@@ -58,3 +58,24 @@ CREATE TEMP TRIGGER IF NOT EXISTS handles_destroyed_of_batch INSTEAD OF INSERT O
 BEGIN
     UPDATE handles SET lookup = zeroblob(32), short = 0 WHERE tenant = new.a AND handle = new.b;
 END;
+
+CREATE TEMP TRIGGER IF NOT EXISTS spent_of_batch INSTEAD OF INSERT ON batch WHEN new.kind = 'spent'
+BEGIN
+    UPDATE data_keys SET wrapped = zeroblob(length(wrapped)) WHERE id = new.a;
+END;
+
+CREATE TEMP TRIGGER IF NOT EXISTS gone_handles_of_batch INSTEAD OF INSERT ON batch WHEN new.kind = 'gone handle'
+BEGIN
+    UPDATE handles SET lookup = zeroblob(32), short = 0 WHERE handle = new.a;
+END;
+
+CREATE TEMP TRIGGER IF NOT EXISTS streams_of_batch INSTEAD OF INSERT ON batch WHEN new.kind = 'stream'
+BEGIN
+    INSERT INTO streams (name, last, next) VALUES (new.a, new.b, new.c)
+    ON CONFLICT (name) DO UPDATE SET last = max(last, excluded.last), next = max(next, excluded.next);
+END;
+
+CREATE TEMP TRIGGER IF NOT EXISTS owners_of_batch INSTEAD OF INSERT ON batch WHEN new.kind = 'owner'
+BEGIN
+    INSERT INTO owners (epoch, generation, address, sequence, instant) VALUES (new.a, new.b, new.c, new.d, new.e);
+END;

@@ -26,7 +26,18 @@ class Database:
     Whoever may write holds the lock of the folder: raises FolderInUse if another does.
     """
 
-    def __init__(self, path: Path | None, partition: str = "0", *, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        partition: str = "0",
+        *,
+        read_only: bool = False,
+        disposable: bool = False,
+        cache_megabytes: int = 64,
+    ) -> None:
+        """`disposable`: it can be made again from a log elsewhere, so commits need not be on the disk; and whoever
+        makes it holds the folder's lock.
+        """
         self._path = path
         self._partition = partition
         self._local = threading.local()
@@ -35,7 +46,9 @@ class Database:
         """Held by whoever uses the shared connection of a database in memory."""
         self.has_slack = True
         """Whether pages may hold copies of what was destroyed; the last process may not have come to see to it."""
-        self._folder = FolderLock(path.parent) if path and not read_only else None
+        self._disposable = disposable
+        self._cache = cache_megabytes
+        self._folder = FolderLock(path.parent) if path and not read_only and not disposable else None
         self._shared = self.open() if path is None else None
         if not read_only:
             try:
@@ -59,14 +72,15 @@ class Database:
         connection = sqlite3.connect(
             target, uri=read_only, isolation_level=None, check_same_thread=False, cached_statements=512
         )
-        for pragma in ("busy_timeout = 10000", "cache_size = -65536", "mmap_size = 268435456", "temp_store = MEMORY"):
+        cache = f"cache_size = -{self._cache << 10}"
+        for pragma in ("busy_timeout = 10000", cache, "mmap_size = 268435456", "temp_store = MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
         if not read_only:
             # FULL: a commit is on the disk when it returns; secure_delete: what is destroyed is overwritten.
             # The log is moved into the file by WalMover, not by whichever commit happens to make it long.
             for pragma in (
                 "journal_mode = WAL",
-                "synchronous = FULL",
+                "synchronous = NORMAL" if self._disposable else "synchronous = FULL",
                 "secure_delete = ON",
                 "wal_autocheckpoint = 0",
                 "journal_size_limit = 268435456",

@@ -110,7 +110,7 @@ class Decisions:
         tenant, idempotency = self._index.tenant(work.tenant), work.idempotency
         now, hash = Instant(max(self._clock(), tenant.instant)), 0
         if idempotency is not None:
-            hash = hash_of(tenant, idempotency.key)
+            hash = hash_of(tenant.number, idempotency.key)
             first = self._outcomes.find(hash, tenant, idempotency.key)
             if first is not None and first.outcome.instant > now - DAY:
                 return _again(first, idempotency)
@@ -202,11 +202,13 @@ class Decisions:
         position = tenant.position + 1
         recorded = Recorded(tenant.tenant, position, now, event)
         keys, nth = self._note(tenant, recorded, number, tags, command, place)
-        stored, start = frame(type(event), position, now, nth, new_event_id(now), body)
+        event_id = new_event_id(now)
+        stored, start = frame(type(event), position, now, nth, event_id, body)
         leaf = leaf_hash(stored)
         tenant.position, tenant.instant = position, now
         tenant.frontier.append(leaf)
         batch.leaves.append(leaf)
+        batch.event_ids.append(event_id)
         sequence, owner = batch.first + len(batch.rows), tenant.number
         batch.rows.append(("event", sequence, owner, position, number, now, start, stored, b"".join(keys), str(nth)))
         batch.recorded[tenant.number, position] = recorded

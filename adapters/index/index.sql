@@ -45,3 +45,16 @@ CREATE TABLE IF NOT EXISTS commits (
     chain BLOB NOT NULL,
     outcomes BLOB NOT NULL
 );
+
+-- Only where the log is elsewhere: how far each of its streams was read. Of events, `last` is the offset of the last
+-- one; of the keyring, the number of its last change; `next` is the offset to go on from.
+CREATE TABLE IF NOT EXISTS streams (name TEXT PRIMARY KEY, last INTEGER NOT NULL, next INTEGER NOT NULL);
+
+-- Where the log has many owners, one after another: what each said when it took over.
+CREATE TABLE IF NOT EXISTS owners (
+    epoch INTEGER PRIMARY KEY,
+    generation INTEGER NOT NULL,
+    address TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    instant INTEGER NOT NULL
+);

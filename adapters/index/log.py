@@ -4,6 +4,7 @@ import sqlite3
 from typing import NamedTuple, Protocol
 
 from adapters.index.batch import Batch
+from adapters.index.ring import RingChange
 from domain.event import Instant
 
 
@@ -26,6 +27,10 @@ class CommitLog(Protocol):
 
     def commit(self, batch: Batch) -> None:
         """On the commit thread: durable, and in the index, when it returns."""
+        ...
+
+    def change_ring(self, change: RingChange) -> None:
+        """On the commit thread: what no event needs."""
         ...
 
     def lost(self, problem: BaseException) -> str | None:

@@ -96,6 +96,6 @@ class Outcomes:
         return First(last.meta.idempotency_body or b"", Outcome(tenant.tenant, last.position, last.instant, events))
 
 
-def hash_of(tenant: TenantState, key: bytes) -> int:
-    """64 bits that stand for tenant and key, which is a hash already; who asks compares the key itself."""
-    return (int.from_bytes(key[:8], "big") + tenant.number * _SPREAD) & _64_BITS
+def hash_of(tenant: int, key: bytes) -> int:
+    """64 bits that stand for a tenant's number and a key, which is a hash already; who asks compares the key itself."""
+    return (int.from_bytes(key[:8], "big") + tenant * _SPREAD) & _64_BITS

@@ -7,7 +7,7 @@ import asyncio
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from eventsourcing.dcb.api import (
     DCBAppendCondition,
@@ -22,13 +22,12 @@ from eventsourcing.dcb.api import (
 from eventsourcing.persistence import IntegrityError, OperationalError, ProgrammingError
 
 from adapters.fresh_ids import new_id
-from adapters.index.history import IndexHistory
 from adapters.index.sequencer import Committed, PartitionSequencer
 from domain.boundary import Boundary, Expectation, Item
 from domain.command import Known
 from domain.event import Code, Entry, Meta
 from domain.ids import TenantId
-from domain.ledger import NotReady, OpaqueRecorded, Outcome, Query, QueueFull, TooLarge, VersionChanged, Work
+from domain.ledger import History, NotReady, OpaqueRecorded, Outcome, Query, QueueFull, TooLarge, VersionChanged, Work
 
 _PAGE: Final = 500
 
@@ -42,11 +41,17 @@ class OpaqueGiven(OpaqueRecorded):
         return list(self.given)
 
 
+class OwnHistory(History, Protocol):
+    """A history that also gives events' own fields as they are stored."""
+
+    def own(self, tenant: TenantId, position: int) -> bytes: ...
+
+
 class TenantRecorder(DCBRecorder):
     """A handle on one tenant, for threads other than the event loop's."""
 
     def __init__(
-        self, sequencer: PartitionSequencer, history: IndexHistory, loop: asyncio.AbstractEventLoop, tenant: TenantId
+        self, sequencer: PartitionSequencer, history: OwnHistory, loop: asyncio.AbstractEventLoop, tenant: TenantId
     ) -> None:
         self._sequencer = sequencer
         self._history = history

@@ -14,6 +14,11 @@ class RingChange:
         self.data_keys: dict[str, tuple[str, str, str, bytes]] = {}
         self.handles: dict[Handle, tuple[str, Handle, bytes, int]] = {}
         self.destroyed: list[tuple[TenantId, str, tuple[Handle, ...]]] = []
+        self.spent: list[str] = []
+        """Data keys of purposes that are over."""
+
+    def __bool__(self) -> bool:
+        return bool(self.tenant_keys or self.data_keys or self.handles or self.destroyed or self.spent)
 
     def add_tenant_key(self, tenant: TenantId, id: str, wrapped: bytes) -> None:
         self.tenant_keys[tenant] = (tenant, id, wrapped)
@@ -33,6 +38,16 @@ class RingChange:
         for handle in gone:
             self.handles.pop(handle, None)
 
+    def merge(self, later: "RingChange") -> None:
+        """What came after this, too."""
+        self.tenant_keys |= later.tenant_keys
+        for id in later.spent:
+            self.data_keys.pop(id, None)
+        self.data_keys |= later.data_keys
+        self.handles |= later.handles
+        self.destroyed += later.destroyed
+        self.spent += later.spent
+
     def rows(self) -> Iterator[Written]:
         """The rows that the commit writes."""
         for row in self.tenant_keys.values():
@@ -45,6 +60,8 @@ class RingChange:
             yield written("destroyed", tenant, subject)
             for each in handles:
                 yield written("destroyed handle", tenant, each)
+        for id in self.spent:
+            yield written("spent", id)
 
 
 def short(lookup: bytes) -> int:

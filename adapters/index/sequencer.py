@@ -15,6 +15,7 @@ from adapters.index.deciding import Decisions, Elsewhere
 from adapters.index.index import Index
 from adapters.index.log import CommitLog, end_of_log
 from adapters.index.outcomes import Outcomes
+from adapters.index.ring import RingChange
 from adapters.index.waiting import Waiting, WaitingQueue
 from adapters.keyring import Keyring
 from domain.event import Recorded
@@ -78,7 +79,7 @@ class PartitionSequencer:
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "commit")
         self._task: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._stopping = self._stopped = False
         self._broken: str | None = None
         self.ended: asyncio.Future[Ended] | None = None
         """Once started: what ended it, if the log says that a failed commit ends its writer."""
@@ -129,8 +130,10 @@ class PartitionSequencer:
         self._wake.set()
         if self._task:
             await self._task
-        self._thread.shutdown()
-        self._log.close()
+        if not self._stopped:
+            self._stopped = True
+            await self._on_thread(self._log.close)
+            self._thread.shutdown()
 
     async def execute(self, work: Work) -> Outcome:
         if self._stopping or (trouble := self._broken or self._log.trouble):
@@ -143,6 +146,11 @@ class PartitionSequencer:
     def wake(self) -> None:
         """Something was put into the queue that it was given."""
         self._wake.set()
+
+    async def change_ring(self, change: RingChange) -> None:
+        """Destroy keys that no event tells of."""
+        await self.exclusively(lambda _: self._log.change_ring(change))
+        self._keyring.came(change)
 
     async def exclusively(self, act: Callable[[sqlite3.Connection], T]) -> T:
         """What `act` makes of the writer's connection, on the commit thread, with no commit under way."""
@@ -185,7 +193,7 @@ class PartitionSequencer:
 
     def _fill(self) -> None:
         """Decide some of what waits."""
-        waiting = self._queue.take(STEP)
+        waiting = [each for each in self._queue.take(STEP) if not each.answer.done()]
         if trouble := self.not_ready:
             _answer([(each, NotReady(trouble)) for each in waiting])
             return

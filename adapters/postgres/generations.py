@@ -1,14 +1,19 @@
-"""Generations of the stored views: each a schema of its own with its tables, cursor, heads and hashes; one is live.
+"""Generations of the stored views: each a schema of its own with its tables, cursors, heads and hashes; one is live.
 
 `views_1` is read while `views_2` is made; one row says which is live, so that a swap is one small transaction that no
 read waits for. Row-level security is put on every table that names a tenant, whichever SQL made it.
+
+Several nodes write one generation, each its own partitions. Advisory locks say who does: a writer holds that of the
+generation together with others, and that of each partition alone; whoever drops a generation, or makes one that is not
+live yet, holds it alone. They are tried, never waited for, and end with the connection. Only the swap is waited for,
+and nobody who holds it waits for anything that an applying transaction holds.
 """
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, LiteralString, NamedTuple
 
 import psycopg
 from psycopg import errors
@@ -18,6 +23,8 @@ READER: Final = "muniment_reader"
 _CLASS: Final = 0x4D554E49
 """The first half of all our advisory locks."""
 _SWAP: Final = 0
+_PARTITIONS: Final = 0x4D55 << 48
+"""Where our locks of single partitions begin: below are 28 bits for the generation and 20 for the partition."""
 
 _SETUP: Final = b"""
 CREATE SCHEMA IF NOT EXISTS muniment;
@@ -29,7 +36,12 @@ GRANT USAGE ON SCHEMA muniment TO muniment_reader;
 GRANT SELECT ON muniment.live_generation TO muniment_reader;
 """
 _BOOKKEEPING: Final = b"""
-CREATE TABLE cursor (sequence bigint NOT NULL, chain bytea NOT NULL, shape bytea NOT NULL);
+CREATE TABLE shape (hash bytea NOT NULL);
+CREATE TABLE cursors (
+    partition bigint PRIMARY KEY,
+    sequence bigint NOT NULL,
+    chain bytea NOT NULL
+) WITH (fillfactor = 70);
 CREATE TABLE heads (
     tenant text COLLATE "C" PRIMARY KEY,
     position bigint NOT NULL,
@@ -46,7 +58,8 @@ _WALLS: Final = b"""
 DO $$
 DECLARE each record;
 BEGIN
-    FOR each IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename <> 'cursor' LOOP
+    FOR each IN SELECT tablename FROM pg_tables
+        WHERE schemaname = current_schema() AND tablename NOT IN ('shape', 'cursors') LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', each.tablename);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', each.tablename);
         EXECUTE format('CREATE POLICY reading ON %I FOR SELECT TO muniment_reader
@@ -66,7 +79,7 @@ class NotPrepared(Exception):
 
 
 class Cursor(NamedTuple):
-    """How far a generation has read the log, and the log's hash up to there."""
+    """How far a generation has read a partition's log, and the log's hash up to there."""
 
     sequence: int
     chain: bytes
@@ -79,12 +92,18 @@ def schema_of(generation: int) -> str:
     return f"views_{generation}"
 
 
+def _first_lock(generation: int) -> int:
+    return _PARTITIONS + (generation << 20)
+
+
 class Generations:
     """What the projector, who owns all tables, knows of them. Its connection is in autocommit outside `transaction`."""
 
     def __init__(self, connection: psycopg.Connection[Any], tables: str) -> None:
         self._connection = connection
         self._tables = tables
+        self.has_leftovers = False
+        """Whether there was something besides the live generation that could not be dropped yet."""
         self._shape = hashlib.sha256(tables.encode() + _BOOKKEEPING + _WALLS).digest()
 
     def prepare(self) -> int:
@@ -93,7 +112,7 @@ class Generations:
             self._make_reader()
             self._connection.execute(_SETUP)
             live = self.live()
-            if live is None or not self._has_our_shape(live):
+            if live is None or not self.has_our_shape(live):
                 live = self._replace()
         self.drop_leftovers()
         return live
@@ -102,10 +121,31 @@ class Generations:
         row = self._connection.execute("SELECT generation FROM muniment.live_generation").fetchone()
         return None if row is None else row[0]
 
-    def cursor(self, generation: int) -> Cursor:
-        statement = SQL("SELECT sequence, chain FROM {}").format(Identifier(schema_of(generation), "cursor"))
-        (row,) = self._connection.execute(statement).fetchall()
-        return Cursor(row[0], bytes(row[1]))
+    def has_our_shape(self, generation: int) -> bool:
+        """Whether its tables are those that this version makes."""
+        try:
+            with self._connection.transaction():
+                statement = SQL("SELECT hash FROM {}").format(Identifier(schema_of(generation), "shape"))
+                row = self._connection.execute(statement).fetchone()
+        except (errors.UndefinedTable, errors.UndefinedColumn):
+            return False
+        return row is not None and bytes(row[0]) == self._shape
+
+    def cursors(self, generation: int) -> dict[int, Cursor]:
+        """Of the partitions that were ever begun."""
+        statement = SQL("SELECT partition, sequence, chain FROM {}").format(
+            Identifier(schema_of(generation), "cursors")
+        )
+        rows = self._connection.execute(statement).fetchall()
+        return {partition: Cursor(sequence, bytes(chain)) for partition, sequence, chain in rows}
+
+    def begin(self, generation: int, partitions: Collection[int]) -> dict[int, Cursor]:
+        """Where some partitions are; those that nobody has begun yet are at the beginning."""
+        statement = SQL("INSERT INTO {} SELECT unnest(%s::bigint[]), %s, %s ON CONFLICT DO NOTHING").format(
+            Identifier(schema_of(generation), "cursors")
+        )
+        self._connection.execute(statement, (list(partitions), *BEGINNING))
+        return {number: cursor for number, cursor in self.cursors(generation).items() if number in partitions}
 
     def start_over(self, generation: int) -> int:
         """The live generation is unlike the log: an empty one takes its place."""
@@ -116,10 +156,24 @@ class Generations:
         self.drop_leftovers()
         return live
 
-    def make(self) -> int:
-        """An empty generation that is not live."""
+    def make_next(self) -> int:
+        """An empty generation that is not live; others leave it alone until this connection ends, or unlocks it.
+
+        Raises NotPrepared if a rebuild is already at work.
+        """
+        alone = self.drop_leftovers()
+        with self._connection.transaction(), self.swapping():
+            if not alone or set(self._all()) != {self.live()}:
+                raise NotPrepared(
+                    "a rebuild is already at work, or reads of the last one still are: try again in a while"
+                )
+            made = self._make()
+            self.lock(made)
+        return made
+
+    def _make(self) -> int:
+        """An empty generation; inside a transaction, swapping."""
         generation = max(self._all(), default=0) + 1
-        self.lock(generation)
         with self._connection.transaction():
             schema = Identifier(schema_of(generation))
             self._connection.execute(SQL("CREATE SCHEMA {}").format(schema))
@@ -127,7 +181,7 @@ class Generations:
             self._connection.execute(_BOOKKEEPING)
             self._connection.execute(self._tables.encode())
             self._connection.execute(_WALLS)
-            self._connection.execute("INSERT INTO cursor VALUES (%s, %s, %s)", (*BEGINNING, self._shape))
+            self._connection.execute("INSERT INTO shape VALUES (%s)", (self._shape,))
         return generation
 
     def make_live(self, generation: int) -> None:
@@ -142,6 +196,8 @@ class Generations:
         schema = schema_of(generation)
         with contextlib.suppress(errors.LockNotAvailable), self._connection.transaction():
             self._connection.execute("SET LOCAL lock_timeout = '100ms'")
+            if self.applying().fetchone() == (generation,):
+                return True  # it went live meanwhile
             # Every read begins with the heads, so whoever holds them first meets no reader halfway.
             if self._connection.execute("SELECT to_regclass(%s)", (f"{schema}.heads",)).fetchone() != (None,):
                 heads = Identifier(schema, "heads")
@@ -156,17 +212,40 @@ class Generations:
         live = self.live()
         for number in self._all():
             if number != live:
-                alone = self.lock(number) and self.drop(number) and alone
-                self.unlock(number)
+                dropped = False
+                if self.lock(number):
+                    dropped = self.drop(number)
+                    self.unlock(number)
+                alone = alone and dropped
+        self.has_leftovers = not alone
         return alone
 
     def lock(self, generation: int) -> bool:
-        """Whether this connection is now the only one that writes a generation: until it ends."""
-        row = self._connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (_CLASS, generation)).fetchone()
-        return bool(row and row[0])
+        """Whether this connection is now the only one that has to do with a generation: until it ends, or unlocks."""
+        return bool(self._one("SELECT pg_try_advisory_lock(%s, %s)", _CLASS, generation))
 
     def unlock(self, generation: int) -> None:
-        self._connection.execute("SELECT pg_advisory_unlock(%s, %s)", (_CLASS, generation))
+        self._one("SELECT pg_advisory_unlock(%s, %s)", _CLASS, generation)
+
+    def enter(self, generation: int) -> bool:
+        """Whether this connection may now write partitions of a generation, together with others: until it leaves."""
+        return bool(self._one("SELECT pg_try_advisory_lock_shared(%s, %s)", _CLASS, generation))
+
+    def take(self, generation: int, partitions: Collection[int]) -> dict[int, Cursor]:
+        """Those of some partitions that this connection alone writes from now on, and where they are."""
+        statement = "SELECT number, pg_try_advisory_lock(%s::bigint + number) FROM unnest(%s::bigint[]) number"
+        tried = self._connection.execute(statement, (_first_lock(generation), list(partitions))).fetchall()
+        taken = [number for number, is_ours in tried if is_ours]
+        return self.begin(generation, taken) if taken else {}
+
+    def let_go(self, generation: int, partitions: Collection[int]) -> None:
+        """Others may write some partitions that were taken."""
+        statement = "SELECT pg_advisory_unlock(%s::bigint + number) FROM unnest(%s::bigint[]) number"
+        self._connection.execute(statement, (_first_lock(generation), list(partitions)))
+
+    def leave(self) -> None:
+        """Let go of everything that this connection has locked."""
+        self._connection.execute("SELECT pg_advisory_unlock_all()")
 
     @contextmanager
     def swapping(self) -> Iterator[None]:
@@ -186,18 +265,13 @@ class Generations:
         return [number for (number,) in rows]
 
     def _replace(self) -> int:
-        made = self.make()
+        made = self._make()
         self.make_live(made)
         return made
 
-    def _has_our_shape(self, generation: int) -> bool:
-        try:
-            with self._connection.transaction():
-                statement = SQL("SELECT shape FROM {}").format(Identifier(schema_of(generation), "cursor"))
-                row = self._connection.execute(statement).fetchone()
-        except (errors.UndefinedTable, errors.UndefinedColumn):
-            return False
-        return row is not None and bytes(row[0]) == self._shape
+    def _one(self, statement: LiteralString, *parameters: int) -> Any:
+        row = self._connection.execute(statement, parameters).fetchone()
+        return None if row is None else row[0]
 
     def _make_reader(self) -> None:
         try:

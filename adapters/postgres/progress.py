@@ -1,9 +1,9 @@
 """How far the stored views have come, tenant by tenant, as the projector tells it; and waiting for it."""
 
 import asyncio
-import contextlib
 from collections import OrderedDict, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from domain.ids import TenantId
@@ -39,21 +39,21 @@ class Progress:
         else:
             self._heads.pop(tenant, None)
 
-    async def wait(self, tenant: TenantId, position: int, within: float) -> bool:
-        """Whether the views reached the position within so many seconds."""
-        if self.has_reached(tenant, position):
-            return True
-        reached = asyncio.get_running_loop().create_future()
+    @contextmanager
+    def awaiting(self, tenant: TenantId, position: int) -> Iterator[asyncio.Future[None]]:
+        """What is done once it is known that the views have reached the position."""
+        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[tenant].append((position, reached))
         try:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(reached, within)
-                return True
-            return False
+            yield reached
         finally:
             self._waiting[tenant] = [each for each in self._waiting[tenant] if each[1] is not reached]
             if not self._waiting[tenant]:
                 del self._waiting[tenant]
+
+    def awaited(self) -> list[TenantId]:
+        """The tenants that somebody waits for."""
+        return list(self._waiting)
 
     def _wake(self, tenant: TenantId, head: int) -> None:
         for position, reached in self._waiting[tenant]:

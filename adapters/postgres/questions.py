@@ -113,6 +113,16 @@ class Statements:
         live, head = await heads.fetchone() or (0, 0)
         return Answer(live, head, [] if rows is None else await rows.fetchall())
 
+    async def heads(self, connection: Connection, tenants: Sequence[str]) -> dict[str, int]:
+        """How far the tables show some tenants, in one round trip; nothing if another generation is live now."""
+        async with connection.pipeline(), connection.transaction():
+            asked = []
+            for tenant in tenants:
+                await connection.execute(_TENANT, (tenant,), prepare=True)
+                asked.append((tenant, await connection.execute(self._head, (tenant,), prepare=True, binary=True)))
+        found = {tenant: await heads.fetchone() or (0, 0) for tenant, heads in asked}
+        return {tenant: head for tenant, (live, head) in found.items() if live == self.generation}
+
 
 async def live_generation(connection: Connection) -> int:
     """Raises NotMadeYet while there is none."""

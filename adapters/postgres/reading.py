@@ -9,6 +9,7 @@ import msgspec
 from psycopg import errors
 from psycopg.types.numeric import Int8
 
+from adapters.postgres.announcements import Announcements
 from adapters.postgres.connections import Connections, NotMadeYet
 from adapters.postgres.progress import Progress
 from adapters.postgres.questions import Answer, Statements, live_generation
@@ -30,27 +31,59 @@ GRACE: Final = 1.0
 class PostgresViews:
     """See domain.view.StoredViews. `progress` is what the projector of this node tells, if it has one."""
 
-    def __init__(self, conninfo: str, progress: Progress | None = None, *, connections: int = 4) -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        progress: Progress | None = None,
+        *,
+        connections: int = 4,
+        elsewhere: Callable[[TenantId, frozenset[int]], bool] | None = None,
+    ) -> None:
+        """`elsewhere`, if other nodes project too: whether one of some partitions is the tenant's, and is projected by
+        another node; what they announce is listened to then.
+        """
         self._connections = Connections(conninfo, connections)
         self._progress = progress or Progress()
         self._statements: Statements | None = None
+        self._elsewhere = elsewhere
+        self._announcements = Announcements(conninfo, self._hear) if elsewhere else None
 
     async def aclose(self) -> None:
+        if self._announcements:
+            await self._announcements.aclose()
         await self._connections.aclose()
 
     async def reach(self, tenant: TenantId, position: int, timeout: float = 5.0) -> None:
+        if self._progress.has_reached(tenant, position):
+            return
+        if self._announcements:
+            self._announcements.listen()
         loop = asyncio.get_running_loop()
         began = loop.time()
-        while not self._progress.has_reached(tenant, position):
-            left = began + timeout - loop.time()
-            try:
-                self._progress.advance({tenant: await self.head(tenant)})
-            except ViewUnavailable as problem:
-                if left <= 0 or (not isinstance(problem, NotMadeYet) and began + GRACE < loop.time()):
-                    raise
-            if left <= 0 and not self._progress.has_reached(tenant, position):
-                raise ViewBehind
-            await self._progress.wait(tenant, position, min(left, ASK_AGAIN))
+        with self._progress.awaiting(tenant, position) as reached:
+            while True:
+                left = began + timeout - loop.time()
+                try:
+                    self._progress.advance({tenant: await self.head(tenant)})
+                except ViewUnavailable as problem:
+                    if left <= 0 or (not isinstance(problem, NotMadeYet) and began + GRACE < loop.time()):
+                        raise
+                if reached.done():
+                    return
+                if left <= 0:
+                    raise ViewBehind
+                await asyncio.wait([reached], timeout=min(left, ASK_AGAIN))
+                if reached.done():
+                    return
+
+    async def _hear(self, partitions: frozenset[int]) -> None:
+        """Other nodes have projected: ask how far the views are now, for those that somebody waits for."""
+        elsewhere = self._elsewhere
+        awaited = [each for each in self._progress.awaited() if elsewhere is not None and elsewhere(each, partitions)]
+        if awaited and self._statements is not None:
+            asked = {_text(tenant): tenant for tenant in awaited}
+            heads = await self._connections.run(partial(self._statements.heads, tenants=list(asked)))
+            self._progress.advance({asked[text]: head for text, head in heads.items()})
 
     async def head(self, tenant: TenantId) -> int:
         """How far the views show the tenant."""

@@ -122,7 +122,7 @@ async def any_node(url: str | None, key: str | None, data: Path | None) -> Async
     await node.start()
     try:
         transport = httpx.ASGITransport(application(node))
-        async with client_of(node.url, node.operator_key, transport) as client:
+        async with client_of(node.url, node.operator_key or "", transport) as client:
             yield Door(client, node.url, transport)
     finally:
         await node.stop()

@@ -168,7 +168,7 @@ def _welcome(node: Node) -> None:
     program = _program()
     about = Table.grid(padding=(0, 2))
     about.add_row("URL", Text(node.url, style="bold"))
-    about.add_row("Operator key", Text(node.operator_key, style="bold"))
+    about.add_row("Operator key", Text(node.operator_key or "kept by the node that was started first", style="bold"))
     about.add_row("Data folder", Text(str(folder.absolute())))
     out.print(Panel(about, title="Muniment is ready", title_align="left", expand=False))
     out.print("Three commands to try in another terminal:")

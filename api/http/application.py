@@ -1,6 +1,6 @@
 """An application: FastAPI with strict JSON, problems, the doorway and a true OpenAPI before its first route."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -26,14 +26,18 @@ class Application(FastAPI):
         registry: CollectorRegistry,
         faces: Mapping[str, Render] | None = None,
         quiet: frozenset[str] = frozenset(),
+        inside: Sequence[tuple[Any, Mapping[str, Any]]] = (),
         **settings: Any,
     ) -> None:
+        """`inside`: further middleware with its arguments, all of it inside the doorway."""
         # The documentation pages load scripts from elsewhere; slash redirects repeat the Host header; FastAPI's
         # telemetry records exception messages and addresses.
         strict = {"docs_url": None, "redoc_url": None, "redirect_slashes": False, "telemetry": _NO_TELEMETRY}
         super().__init__(**{**strict, **settings})
         self.router.route_class = JsonRoute
         install(self, faces)
+        for middleware, arguments in inside:
+            self.add_middleware(middleware, **arguments)
         self.add_middleware(Doorway, accesses=AccessLog(registry, quiet))
 
     def build_middleware_stack(self) -> ASGIApp:

@@ -27,6 +27,9 @@ TENANT_PERMISSIONS: Final = frozenset(
         "flags:read",
         "flags:manage",
         "flags:evaluate",
+        "webhooks:read",
+        "webhooks:manage",
+        "people:unseal",
         "audit:read",
         "replay:read",
     }

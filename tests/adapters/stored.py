@@ -9,7 +9,7 @@ from typing import Any, Final
 import psycopg
 
 import projections
-from adapters.postgres.applying import Applying, Batch, connect
+from adapters.postgres.applying import Applying, Batch, Part, connect
 from adapters.postgres.generations import Cursor, Generations
 from domain.event import Instant, Recorded
 from domain.ids import TenantId
@@ -28,7 +28,7 @@ class StoredGeneration:
         self._connection = connection
         self._views = views
         self.forget()
-        self.cursor = self.generations.cursor(self.number)
+        self.cursor = self.generations.begin(self.number, {0})[0]
 
     def forget(self) -> None:
         """Go on as a projector that was started again: it remembers no rows."""
@@ -40,7 +40,7 @@ class StoredGeneration:
         chain = hashlib.sha256(after.chain + repr(recorded).encode()).digest()
         heads = {each.tenant: (each.position, each.instant) for each in recorded}
         end = Cursor(after.sequence + len(recorded), chain)
-        self._applying.apply(Batch(after.sequence, end, recorded, heads))
+        self._applying.apply(Batch([Part(0, after.sequence, end, recorded, heads)]))
         self.cursor = end
 
 

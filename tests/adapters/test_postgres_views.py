@@ -316,7 +316,7 @@ def test_the_reading_role_sees_one_tenant_and_only_where_it_is_set(
         "UPDATE views_{}.members SET to_position = 1",
         "DELETE FROM views_{}.members",
         "TRUNCATE views_{}.members",
-        "SELECT * FROM views_{}.cursor",
+        "SELECT * FROM views_{}.cursors",
         "UPDATE muniment.live_generation SET generation = 0",
         "CREATE TABLE muniment.mine ()",
         "CREATE TABLE views_{}.mine ()",
@@ -340,8 +340,8 @@ def test_every_table_that_names_a_tenant_has_its_wall(shared_database: str, stor
             "WHERE relnamespace = %s::regnamespace AND relkind = 'r'",
             (f"views_{stored.number}",),
         ).fetchall()
-    assert {table for table, has in walled if not has} == {"cursor"}
-    assert len(walled) == 2 * len(EVERY_VIEW) + 3
+    assert {table for table, has in walled if not has} == {"cursors", "shape"}
+    assert len(walled) == 2 * len(EVERY_VIEW) + 4
 
 
 async def test_reading_with_autocommit_is_refused(shared_database: str, stored: StoredGeneration) -> None:
@@ -415,7 +415,7 @@ def test_tables_of_another_shape_are_replaced(empty_database: str) -> None:
     with stored_generation(empty_database) as stored:
         assert stored.generations.prepare() == 1
     with psycopg.connect(empty_database) as connection:
-        connection.execute("UPDATE views_1.cursor SET shape = 'another'")
+        connection.execute("UPDATE views_1.shape SET hash = 'another'")
     with stored_generation(empty_database) as stored:
         assert stored.number == 2
     with psycopg.connect(empty_database) as connection:

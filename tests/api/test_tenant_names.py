@@ -42,6 +42,10 @@ class Spine:
         )
         self.ledger = LocalLedger(self.sequencer, self.clock)
         self.naming = Naming()
+        self.log = self
+
+    async def reach(self, tenant: TenantId) -> None:
+        """One partition, and this is its writer."""
 
     def clock(self) -> int:
         return self.now

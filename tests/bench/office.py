@@ -1,4 +1,4 @@
-"""The office that the ledger's benchmarks keep busy: a node's writer, and callers who change people of one tenant."""
+"""Who keeps a ledger busy: callers who change people of one tenant; and the office where they do it, a node's writer."""
 
 import asyncio
 import gc
@@ -12,12 +12,13 @@ from adapters.embedded.log import embedded_sequencer
 from adapters.embedded.tail import TailFile
 from adapters.fresh_ids import new_id
 from adapters.index.database import Database
+from adapters.kafka.routing import Keyrings
 from adapters.keyring import Keyring
 from adapters.local_ledger import LocalLedger
 from domain.boundary import Expectation, Item
 from domain.directory.users import ChangeProfile, Profile, ProvisionUser, Unique
 from domain.ids import CredentialId, TenantId, UserId
-from domain.ledger import Actor, Authority, Caller, Idempotency, NewKeys
+from domain.ledger import Actor, Authority, Caller, Idempotency, Ledger, NewKeys
 from domain.tenants import CreateTenant
 
 CALLERS: Final = 64
@@ -27,34 +28,23 @@ def clock() -> int:
     return time.time_ns() // 1000
 
 
-class Office:
-    """Opened and closed on an event loop."""
+class Crew:
+    """People of one tenant, and whoever changes them. `found` the tenant before anything else."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(exist_ok=True)
-        self.folder = folder
-        self.database = Database(folder / "ledger.db")
-        self.keyring = Keyring(self.database, bytes(32))
-        self.tail = TailFile(folder / "ledger.tail")
-        self.sequencer = embedded_sequencer(self.database, self.keyring, self.tail, clock)
-        self.ledger = LocalLedger(self.sequencer, clock)
-        self.tenant = TenantId(new_id("ten"))
+    def __init__(self, ledger: Ledger, keyring: Keyring | Keyrings, tenant: TenantId | None = None) -> None:
+        self.ledger = ledger
+        self.keyring = keyring
+        self.tenant = tenant or TenantId(new_id("ten"))
         self.credential = CredentialId(new_id("key"))
         self.operator = new_id("opr")
         self.people: list[UserId] = []
         self.latencies: list[float] = []
         self._asked = 0
 
-    async def open(self) -> None:
-        self.sequencer.start()
+    async def found(self) -> None:
         keys = NewKeys()
         name = self.keyring.seal(keys, self.tenant, self.tenant, "name", "Planet Express")
         await self.ledger.execute(CreateTenant(self.tenant, name), self.caller(), keys=keys)
-
-    async def close(self) -> None:
-        await self.sequencer.stop()
-        self.tail.close()
-        self.database.close()
 
     def caller(self) -> Caller:
         """Who asks: under an authority that a revocation takes back, with a key for retries."""
@@ -108,8 +98,30 @@ class Office:
         self.people.append(user)
 
 
-async def rate(act: Callable[[int], Awaitable[None]], first: int, count: int) -> float:
-    """How many a second, with all callers at once."""
+class Office(Crew):
+    """A crew on an embedded log. Opened and closed on an event loop."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.database = Database(folder / "ledger.db")
+        self.tail = TailFile(folder / "ledger.tail")
+        keyring = Keyring(self.database, bytes(32))
+        self.sequencer = embedded_sequencer(self.database, keyring, self.tail, clock)
+        super().__init__(LocalLedger(self.sequencer, clock), keyring)
+
+    async def open(self) -> None:
+        self.sequencer.start()
+        await self.found()
+
+    async def close(self) -> None:
+        await self.sequencer.stop()
+        self.tail.close()
+        self.database.close()
+
+
+async def rate(act: Callable[[int], Awaitable[None]], first: int, count: int, callers: int = CALLERS) -> float:
+    """How many a second, with so many callers at once."""
     numbers = iter(range(first, first + count))
 
     async def caller() -> None:
@@ -118,5 +130,5 @@ async def rate(act: Callable[[int], Awaitable[None]], first: int, count: int) ->
 
     gc.collect()
     began = time.perf_counter()
-    await asyncio.gather(*(caller() for _ in range(CALLERS)))
+    await asyncio.gather(*(caller() for _ in range(callers)))
     return count / (time.perf_counter() - began)

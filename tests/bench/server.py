@@ -45,7 +45,7 @@ async def main(data: Path, constant: bool) -> None:
     node = Node(from_environment(data=data, port=0))
     await node.start()
     if constant:
-        node.ledger = ConstantLedger(node.ledger)  # type: ignore[assignment]
+        node.ledger = ConstantLedger(node.ledger)
     config = uvicorn.Config(
         application(node), host="127.0.0.1", port=0, log_config=None, access_log=False, http="httptools"
     )

@@ -16,6 +16,7 @@ from domain.ids import (
     RoleId,
     TenantId,
     UserId,
+    WebhookId,
     id_from,
 )
 
@@ -28,6 +29,7 @@ PREFIXES: Final = {
     CredentialId: "key",
     FlagId: "flg",
     OperatorId: "opr",
+    WebhookId: "whk",
     Handle: "hdl",
 }
 

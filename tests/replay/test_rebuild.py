@@ -11,6 +11,7 @@ import pytest
 
 from adapters.index.database import Database
 from adapters.index.history import IndexHistory
+from adapters.index.partitions import Partitions
 from adapters.next_generation import NextGeneration
 from adapters.postgres.generations import NotPrepared
 from adapters.postgres.progress import Progress
@@ -79,8 +80,8 @@ def test_a_rebuild_takes_the_place_of_what_was_there(log: Log, empty_database: s
     with stored_generation(empty_database):
         pass  # a live generation that shows nothing at all
     steps: list[tuple[str, int, int]] = []
-    with NextGeneration(log.database, empty_database, EVERY_VIEW, TABLES) as generation:
-        rebuilt = rebuild(generation, log.history, EVERY_VIEW, lambda *step: steps.append(step))
+    with NextGeneration(Partitions(log.path), empty_database, EVERY_VIEW, TABLES) as generation:
+        rebuilt = rebuild(generation, [log.history], EVERY_VIEW, lambda *step: steps.append(step))
     assert (rebuilt.events, rebuilt.tenants) == (100, 2)
     assert steps == [("applied", 0, 100), ("applied", 100, 100), *(("compared", done, 2) for done in range(3))]
     assert generations(empty_database) == ["views_2"]
@@ -90,9 +91,9 @@ def test_a_rebuild_takes_the_place_of_what_was_there(log: Log, empty_database: s
 def test_what_is_not_the_fold_does_not_go_live(log: Log, empty_database: str, tmp_path: Path) -> None:
     other = Log(tmp_path / "other" / "ledger.sqlite")
     other.grow(40)
-    with NextGeneration(log.database, empty_database, EVERY_VIEW, TABLES) as generation:
+    with NextGeneration(Partitions(log.path), empty_database, EVERY_VIEW, TABLES) as generation:
         with pytest.raises(RebuildDiffers) as refused:
-            rebuild(generation, other.history, EVERY_VIEW)
+            rebuild(generation, [other.history], EVERY_VIEW)
         assert {each.view for each in refused.value.differences} == {"members"}
     assert generations(empty_database) == ["views_1"]
     other.database.close()
@@ -100,13 +101,13 @@ def test_what_is_not_the_fold_does_not_go_live(log: Log, empty_database: str, tm
 
 def test_one_rebuild_at_a_time(log: Log, empty_database: str) -> None:
     with (
-        NextGeneration(log.database, empty_database, EVERY_VIEW, TABLES) as generation,
+        NextGeneration(Partitions(log.path), empty_database, EVERY_VIEW, TABLES) as generation,
         pytest.raises(NotPrepared, match="already at work"),
     ):
-        NextGeneration(log.database, empty_database, EVERY_VIEW, TABLES)
+        NextGeneration(Partitions(log.path), empty_database, EVERY_VIEW, TABLES)
     assert generations(empty_database) == ["views_1"]
-    with NextGeneration(log.database, empty_database, EVERY_VIEW, TABLES) as generation:
-        rebuild(generation, log.history, EVERY_VIEW)
+    with NextGeneration(Partitions(log.path), empty_database, EVERY_VIEW, TABLES) as generation:
+        rebuild(generation, [log.history], EVERY_VIEW)
     assert len(generations(empty_database)) == 1
 
 
@@ -150,7 +151,7 @@ async def test_reads_and_the_projector_go_on_through_a_rebuild(log: Log, empty_d
 async def test_a_rebuild_that_cannot_be_says_why(log: Log, empty_database: str) -> None:
     command = [sys.executable, "-m", "api.projector", str(log.path), "rebuild"]
     with (
-        NextGeneration(log.database, empty_database, EVERY_VIEW, TABLES),
+        NextGeneration(Partitions(log.path), empty_database, EVERY_VIEW, TABLES),
         pytest.raises(RebuildFailed, match="already at work"),
     ):
         await run_rebuild(command, empty_database, lambda step, done, total: None)

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from tests.adapters.embedded.full_disk_contract import FullDiskContract
 from tests.adapters.index.clock_contract import ClockContract
 from tests.adapters.index.logs import Log, Open, running
 from tests.adapters.index.retries_contract import RetriesContract
 from tests.adapters.index.sequencer_contract import SequencerContract
 
 
-class TestOnAFile(SequencerContract, RetriesContract, ClockContract):
+class TestOnAFile(SequencerContract, RetriesContract, ClockContract, FullDiskContract):
     @pytest.fixture
     def open_log(self, tmp_path: Path) -> Open:
         def opening(**options: Any) -> AbstractAsyncContextManager[Log]:
@@ -21,7 +22,7 @@ class TestOnAFile(SequencerContract, RetriesContract, ClockContract):
         return opening
 
 
-class TestInMemory(SequencerContract, RetriesContract, ClockContract):
+class TestInMemory(SequencerContract, RetriesContract, ClockContract, FullDiskContract):
     @pytest.fixture
     def open_log(self) -> Open:
         def opening(**options: Any) -> AbstractAsyncContextManager[Log]:

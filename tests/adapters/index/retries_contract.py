@@ -7,7 +7,6 @@ import pytest
 from domain.ledger import (
     Idempotency,
     KeyReused,
-    NotReady,
 )
 from tests.adapters.index.logs import (
     THERE,
@@ -15,24 +14,12 @@ from tests.adapters.index.logs import (
     data_of,
     fresh_key,
     note,
-    room,
     work,
 )
 
 
 class RetriesContract:
     """Inherit, and give the fixture `open_log`."""
-
-    async def test_what_failed_with_its_idempotency_key_may_be_sent_again(self, open_log: Open) -> None:
-        key = fresh_key()
-        async with open_log() as log:
-            await log.sequencer.execute(work(note()))
-            await room(log, 2)
-            with pytest.raises(NotReady):
-                await log.sequencer.execute(work(note(bytes(60_000)), idempotency=key))
-            await room(log, None)
-            again = await log.sequencer.execute(work(note(bytes(60_000)), idempotency=key))
-            assert not again.repeated
 
     async def test_a_retry_is_answered_with_what_happened_first(self, open_log: Open) -> None:
         key = fresh_key()

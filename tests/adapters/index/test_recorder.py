@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from adapters.avro.codec import encode_own
 from adapters.index.recorder import TenantRecorder
 from domain.directory.life import UserDeactivated
 from domain.ids import TenantId
-from tests.adapters.index.logs import HERE, SOMEBODY, THERE, Log, work
+from tests.adapters.index.logs import HERE, SOMEBODY, THERE, running, work
+from tests.adapters.kafka import logs as kafka_logs
+from tests.kafka.fixtures import fresh_prefix
 
 WAIT = 30.0
 
@@ -25,42 +27,47 @@ WAIT = 30.0
 class Served:
     """A log whose event loop runs in a thread, as a node's does for the threads that use a recorder."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, opening: AbstractAsyncContextManager[Any]) -> None:
+        self._opening = opening
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
-        self.log = self.run(self._open(folder))
-
-    async def _open(self, folder: Path | None) -> Log:
-        log = Log(folder)
-        log.sequencer.start()
-        return log
+        self.log = self.run(opening.__aenter__())
+        self.sequencer = self.log.sequencer
 
     def run(self, awaitable: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(awaitable, self.loop).result(WAIT)
+        async def awaited() -> Any:
+            return await awaitable
+
+        return asyncio.run_coroutine_threadsafe(awaited(), self.loop).result(WAIT)
 
     def recorder(self, tenant: TenantId = HERE) -> TenantRecorder:
-        return TenantRecorder(self.log.sequencer, self.log.history, self.loop, tenant)
+        return TenantRecorder(self.sequencer, self.log.history, self.loop, tenant)
 
     def close(self) -> None:
-        self.run(self.log.close())
+        self.run(self._opening.__aexit__(None, None, None))
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(WAIT)
         self.loop.close()
 
 
 @contextmanager
-def served(folder: Path | None) -> Iterator[Served]:
-    node = Served(folder)
+def served(opening: AbstractAsyncContextManager[Any]) -> Iterator[Served]:
+    node = Served(opening)
     try:
         yield node
     finally:
         node.close()
 
 
-@pytest.fixture(params=["on a file", "in memory"])
+@pytest.fixture(params=["on a file", "in memory", "kafka-python", "librdkafka"])
 def node(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
-    with served(tmp_path if request.param == "on a file" else None) as node:
+    if request.param.startswith(("on", "in")):
+        opening: AbstractAsyncContextManager[Any] = running(tmp_path if request.param == "on a file" else None)
+    else:
+        servers = request.getfixturevalue("kafka").servers
+        opening = kafka_logs.running(kafka_logs.options(servers, fresh_prefix(), tmp_path / "a", client=request.param))
+    with served(opening) as node:
         yield node
 
 
@@ -178,7 +185,7 @@ def test_tags_and_types_may_hold_anything(node: Served, tags: list[str]) -> None
 def test_events_of_ours_are_read_as_they_are_stored(node: Served) -> None:
     recorder = node.recorder()
     event = UserDeactivated(SOMEBODY)
-    node.run(node.log.sequencer.execute(work(event)))
+    node.run(node.sequencer.execute(work(event)))
     (found,) = recorder.read(DCBQuery([DCBQueryItem(types=["UserDeactivated"], tags=[f"user:{SOMEBODY}"])]))
     assert (found.event.type, found.event.data) == ("UserDeactivated", encode_own(event))
 
@@ -210,7 +217,7 @@ def test_a_subscription_that_is_stopped_ends(node: Served) -> None:
 
 def test_a_recorder_of_a_stopped_node_says_so(node: Served) -> None:
     recorder = node.recorder()
-    node.run(node.log.sequencer.stop())
+    node.run(node.sequencer.stop())
     with pytest.raises(OperationalError, match="stopping"):
         recorder.append([DCBEvent("type1", b"")])
 

@@ -1,0 +1,95 @@
+"""Calls from node to node, over HTTP and authenticated by a key that all nodes derive from the root key."""
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import httpx
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+PROOF: Final = "muniment-node"
+"""The header that proves that a node asks: `time.nonce.hash`."""
+MOST_OFF: Final = 30
+"""Seconds that a proof is good for, before and after its time."""
+CONNECT: Final = 1.0
+
+
+class Unreachable(Exception):
+    """The node was not reached: it has not seen the request."""
+
+
+class NoAnswer(Exception):
+    """The node was reached and did not answer: it may have done what it was asked."""
+
+
+class Proofs:
+    """Makes and checks what nodes prove themselves with. A proof is for one request, and not accepted twice."""
+
+    def __init__(self, root_key: bytes) -> None:
+        self._key = HKDF(SHA256(), 32, salt=None, info=b"muniment node to node").derive(root_key)
+        self._seen: dict[str, float] = {}
+
+    def make(self, method: str, target: str, body: bytes, about: str = "") -> str:
+        """`about`: what else the request says and must not be changed on its way."""
+        now, nonce = str(int(time.time())), secrets.token_hex(12)
+        return f"{now}.{nonce}.{self._hash(now, nonce, method, target, body, about)}"
+
+    def holds(self, proof: str, method: str, target: str, body: bytes, about: str = "") -> bool:
+        when, _, rest = proof.partition(".")
+        nonce, _, given = rest.partition(".")
+        now = time.time()
+        if not (when.isascii() and when.isdigit() and len(when) < 12) or abs(now - int(when)) > MOST_OFF:
+            return False
+        wanted = self._hash(when, nonce, method, target, body, about)
+        if not hmac.compare_digest(wanted.encode(), given.encode("utf-8", "replace")) or nonce in self._seen:
+            return False
+        self._seen[nonce] = now
+        while self._seen and now - next(iter(self._seen.values())) > 2 * MOST_OFF + 1:
+            del self._seen[next(iter(self._seen))]
+        return True
+
+    def _hash(self, *parts: str | bytes) -> str:
+        mac = hmac.new(self._key, digestmod=hashlib.sha256)
+        for part in parts:
+            data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
+            mac.update(len(data).to_bytes(8, "big") + data)
+        return mac.hexdigest()
+
+
+class Peers:
+    """The other nodes, by their addresses. Lives on one event loop."""
+
+    def __init__(self, proofs: Proofs) -> None:
+        self.proofs = proofs
+        limits = httpx.Limits(max_connections=512, max_keepalive_connections=128, keepalive_expiry=30.0)
+        self._client = httpx.AsyncClient(limits=limits, trust_env=False, follow_redirects=False)
+
+    async def ask(
+        self,
+        address: str,
+        method: str,
+        target: str,
+        body: bytes,
+        timeout: float,
+        headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
+        about: str = "",
+    ) -> httpx.Response:
+        """`target` is path and query. Raises Unreachable or NoAnswer."""
+        sent = [*(headers.items() if isinstance(headers, Mapping) else headers)]
+        sent.append((PROOF, self.proofs.make(method, target, body, about)))
+        request = self._client.build_request(
+            method, address + target, content=body, headers=sent, timeout=httpx.Timeout(timeout, connect=CONNECT)
+        )
+        try:
+            return await self._client.send(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as problem:
+            raise Unreachable(type(problem).__name__) from problem
+        except (httpx.HTTPError, httpx.InvalidURL) as problem:
+            raise NoAnswer(type(problem).__name__) from problem
+
+    async def close(self) -> None:
+        await self._client.aclose()

@@ -1,0 +1,1 @@
+"""Webhooks: what happens in a tenant, told in order to addresses of its own."""

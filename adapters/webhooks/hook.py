@@ -1,0 +1,112 @@
+"""A webhook as a node delivers it: how it is set, what it is told next, and what it is to be told out of order."""
+
+import asyncio
+from collections import deque
+from typing import Final
+
+import msgspec
+
+from adapters.webhooks.book import Place
+from adapters.webhooks.courier import Courier, Line
+from domain.event import Entry, Event, Recorded
+from domain.ids import TenantId, WebhookId
+from domain.webhooks import deliveries, life
+
+BOOKKEEPING: Final = frozenset({life.WebhookAdvanced, deliveries.WebhookTestRequested})
+"""What no webhook is told in order."""
+ON_REQUEST: Final = frozenset({deliveries.WebhookDeliveryFailed, deliveries.WebhookDeadLetterDelivered})
+"""What only those are told that name it, and of other webhooks: what follows from telling must not be told for ever."""
+
+
+class Errand(msgspec.Struct):
+    """Something to deliver once, out of order: `kind` is retry or test."""
+
+    kind: str
+    position: int
+    due: int = 0
+
+
+class Hook:
+    """Lives on the event loop. Only the turn that runs changes `place`, or a replay that is asked for."""
+
+    def __init__(self, tenant: TenantId, id: WebhookId, known: life.KnownWebhook, place: Place, now: int) -> None:
+        self.tenant = tenant
+        self.id = id
+        self.known = known
+        self.place = place
+        self.pending: deque[Entry] = deque()
+        self.read = place.reached
+        """How far history has been read: what of it matters is pending."""
+        self.noted = place.reached
+        self.errands: deque[Errand] = deque()
+        self.dead: set[int] = set()
+        """Positions of dead letters, the newest at least."""
+        self.unsaid = False
+        """Whether the ledger should be told how far it has come."""
+        self.said_at = now
+        self.task: asyncio.Task[None] | None = None
+        """Its step, while one is under way."""
+        self.stirred = False
+        """Whether something has happened since its turn began."""
+        self.timer = 0
+        self._line: Line | None = None
+
+    def follow(self, recorded: Recorded) -> None:
+        """What the tenant's history says about it."""
+        self.known.evolve(recorded)
+        match recorded.event:
+            case life.WebhookReplayRequested():
+                self.place = Place(self.known.turn, self.known.reached)
+                self._read_again()
+            case life.WebhookChanged():
+                self.place.due = 0
+                self._read_again()
+            case life.WebhookResumed():
+                self.place = Place(self.place.turn, self.place.reached)
+            case deliveries.WebhookTestRequested():
+                self.errands.append(Errand("test", recorded.position))
+            case deliveries.WebhookRetryRequested(_, position):
+                self.errands.append(Errand("retry", position))
+            case deliveries.WebhookDeliveryFailed(_, position):
+                self.dead.add(position)
+            case deliveries.WebhookDeadLetterDelivered(_, position):
+                self.dead.discard(position)
+
+    def _read_again(self) -> None:
+        self.pending.clear()
+        self.read = self.place.reached
+
+    def has_cause(self, now: int) -> bool:
+        """Whether a turn would come to anything, as far as can be seen from here."""
+        if self.errands:
+            return True
+        return self.place.due <= now if self.known.life == "active" else self.unsaid or self._line is not None
+
+    def wants(self, event: Event) -> bool:
+        """Whether it is told this, in order."""
+        kind = type(event)
+        if kind in BOOKKEEPING:
+            return False
+        named = event.type_name in self.known.types
+        if kind in ON_REQUEST:
+            return named and getattr(event, "webhook", None) != self.id
+        return named or not self.known.types
+
+    def passed(self, entry: Entry) -> None:
+        """The next event is dealt with, one way or another."""
+        self.place = Place(self.place.turn, entry.position, failing_since=self.place.failing_since)
+        self.read = max(self.read, entry.position)
+        if self.pending and self.pending[0] is entry:
+            self.pending.popleft()
+        self.unsaid = True
+
+    def line(self, courier: Courier) -> Line:
+        """Its connection, for as long as there is something to send."""
+        if self._line is None:
+            self._line = courier.line()
+        return self._line
+
+    async def hang_up(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            await line.aclose()

@@ -1,0 +1,223 @@
+"""Among several nodes: a request that changes something goes to the node that decides for its tenant, whole.
+
+There it is authenticated, its values are sealed with keys that only that node makes, and it is decided: one hop, found
+again if the tenant's partition moves meanwhile. What only reads is answered here, once this node has read everything
+that any node had acknowledged by then.
+"""
+
+import re
+import time
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from adapters.kafka.peers import PROOF, NoAnswer, Unreachable
+from adapters.kafka.routed_ledger import DEADLINE, LOOK_AGAIN, wait_for_another
+from api.http import problems
+from api.http.json_body import MOST_BYTES
+from api.internal import MOST_BYTES as MOST_BETWEEN_NODES
+from api.kafka_side import KafkaSide
+from domain.access.secrets import Secret, digest, read
+from domain.ids import DEPLOYMENT, TenantId
+
+if TYPE_CHECKING:
+    from api.wiring import Node
+
+CLIENT: Final = "muniment-client"
+"""From where the request came to the first node; under the proof."""
+MOVED: Final = 421
+_READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_TENANT: Final = re.compile(r"/v1/tenants/(ten_[0-9a-f]{32}|_deployment)(/.*)?")
+_NOT_PASSED_ON: Final = frozenset(
+    {
+        "host",
+        "connection",
+        "content-length",
+        "transfer-encoding",
+        "keep-alive",
+        "te",
+        "upgrade",
+        "expect",
+        PROOF,
+        CLIENT,
+    }
+)
+_NOT_PASSED_BACK: Final = frozenset(
+    {
+        "connection",
+        "content-length",
+        "transfer-encoding",
+        "keep-alive",
+        "date",
+        "x-request-id",
+        "x-content-type-options",
+    }
+)
+_HERE: Final = ("/v1/node", "/livez", "/readyz", "/metrics", "/openapi.json", "/schema-registry")
+_INTERNAL: Final = "/internal/"
+UNKNOWN: Final = (
+    "the node that decides for the tenant did not answer: send the request again with the same Idempotency-Key, "
+    "or look before sending it again"
+)
+
+
+def tenant_of(scope: Scope, secret_of: TenantId | None) -> TenantId | None:
+    """Whose node decides a request: the tenant's in its path, or else the key's; None for what is about this node."""
+    path: str = scope["path"]
+    if path.startswith(_HERE):
+        return None
+    match = _TENANT.fullmatch(path)
+    if match is None:
+        return secret_of
+    reads = scope["method"] in _READS
+    # Names are unique in the deployment, so who decides for it changes what carries a name.
+    return TenantId(match[1]) if match[2] or reads else DEPLOYMENT
+
+
+class Forwarding:
+    """ASGI middleware, inside the doorway."""
+
+    def __init__(self, app: ASGIApp, node: "Node") -> None:
+        self._app = app
+        self._node = node
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        side = self._node.log
+        if scope["type"] != "http" or not isinstance(side, KafkaSide):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if PROOF in headers:
+            body = await _whole(receive, MOST_BETWEEN_NODES)
+            await self._from_a_node(side, scope, headers, body, receive, send)
+            return
+        secret = _secret(headers)
+        tenant = tenant_of(scope, secret.tenant if secret else None)
+        if tenant is None or scope["path"].startswith(_INTERNAL):
+            await self._app(scope, receive, send)
+            return
+        if scope["method"] not in _READS and not side.decides(tenant):
+            body = await _whole(receive, MOST_BYTES)
+            response = await self._at_the_owner(side, tenant, scope, headers, body)
+            if response is not None:
+                await response(scope, receive, send)
+                return
+            receive = _again(body, receive)
+        elif scope["method"] in _READS and side.history.head(tenant)[0] < _known_position(headers, tenant):
+            pass  # the reader waits for that very position
+        elif scope["method"] in _READS:
+            await side.reach(tenant)
+        if secret is not None and self._node.residents.known(digest(_text(headers)), self._node.clock()) is None:
+            await side.reach(secret.tenant)
+        await self._app(scope, receive, send)
+
+    async def _from_a_node(
+        self, side: KafkaSide, scope: Scope, headers: Headers, body: bytes, receive: Receive, send: Send
+    ) -> None:
+        client = headers.get(CLIENT, "")
+        if not side.kafka.peers.proofs.holds(headers[PROOF], scope["method"], _target(scope), body, client):
+            raise problems.forbidden("only nodes of this deployment prove themselves; leave the header out")
+        scope["muniment.from_node"] = True
+        if not scope["path"].startswith(_INTERNAL):
+            scope["client"] = (client, 0)
+            secret = _secret(headers)
+            tenant = tenant_of(scope, secret.tenant if secret else None)
+            if tenant is not None and not side.decides(tenant):
+                await Response(status_code=MOVED)(scope, receive, send)
+                return
+            if secret is not None and self._node.residents.known(digest(_text(headers)), self._node.clock()) is None:
+                await side.reach(secret.tenant)
+        await self._app(scope, _again(body, receive), send)
+
+    async def _at_the_owner(
+        self, side: KafkaSide, tenant: TenantId, scope: Scope, headers: Headers, body: bytes
+    ) -> Response | None:
+        """The owner's answer; None if this node has become the owner. Raises Problem 503."""
+        owner, deadline = side.kafka.owner_of(tenant), time.monotonic() + DEADLINE
+        client = scope["client"][0] if scope.get("client") else ""
+        passed = [(name, value) for name, value in headers.items() if name not in _NOT_PASSED_ON]
+        passed += [(CLIENT, client), ("x-request-id", scope["state"]["correlation"])]
+        while not owner.is_ours:
+            left = deadline - time.monotonic()
+            address = owner.partition.owner.address
+            if left <= 0:
+                raise problems.unavailable("no node decides for the tenant now: try again in a moment")
+            if address and address != side.address:
+                try:
+                    answer = await side.kafka.peers.ask(
+                        address, scope["method"], _target(scope), body, max(1.0, left), passed, client
+                    )
+                except Unreachable:
+                    pass
+                except NoAnswer as problem:
+                    raise problems.unavailable(UNKNOWN) from problem
+                else:
+                    if answer.status_code != MOVED:
+                        return _passed_back(answer.status_code, answer.headers.multi_items(), answer.content)
+            await wait_for_another(owner.partition, owner, min(left, LOOK_AGAIN))
+        return None
+
+
+def _passed_back(status: int, headers: list[tuple[str, str]], body: bytes) -> Response:
+    response = Response(body, status)
+    kept = [
+        (name.encode("latin-1"), value.encode("latin-1"))
+        for name, value in headers
+        if name.lower() not in _NOT_PASSED_BACK
+    ]
+    response.raw_headers = [*kept, (b"content-length", str(len(body)).encode())] if status not in (204, 304) else kept
+    return response
+
+
+def _text(headers: Headers) -> str:
+    scheme, _, text = headers.get("authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else ""
+
+
+def _secret(headers: Headers) -> Secret | None:
+    return read(_text(headers))
+
+
+def _known_position(headers: Headers, tenant: TenantId) -> int:
+    """What the caller knows the tenant's history to reach; 0 if they don't say."""
+    named, _, position = headers.get("muniment-position", "").partition(":")
+    return int(position) if named == tenant and position.isascii() and position.isdigit() and len(position) < 19 else 0
+
+
+def _target(scope: Scope) -> str:
+    path = (scope.get("raw_path") or quote(scope["path"]).encode()).decode("latin-1")
+    query = scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
+async def _whole(receive: Receive, most: int) -> bytes:
+    """The request's body. Raises Problem 413."""
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            break
+        part = message.get("body", b"")
+        size += len(part)
+        if size > most:
+            raise problems.payload_too_large(most)
+        parts.append(part)
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Gives a body that was read already, then what comes after it."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

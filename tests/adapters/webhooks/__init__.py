@@ -1,0 +1,1 @@
+"""The webhooks of a node, towards real receivers."""
