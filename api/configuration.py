@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from api.kafka_configuration import ConfigurationError, KafkaConfiguration, kafka_of
+from api.kafka_configuration import ConfigurationError, KafkaConfiguration, kafka_of, url_of
 
 __all__ = ["Configuration", "ConfigurationError", "KafkaConfiguration", "decode_root_key", "from_environment"]
 
@@ -27,6 +27,8 @@ class Configuration(msgspec.Struct, frozen=True):
     accept_clock: bool = False
     """Go on although the clock is far ahead of what was last recorded."""
     log_level: str = "info"
+    public_url: str | None = None
+    """Under which clients reach the node, or all nodes; None: where it listens."""
     kafka: KafkaConfiguration | None = None
     """None: the ledger is a file in the data folder."""
 
@@ -52,6 +54,7 @@ def from_environment(
         root_key=_root_key(environment),
         accept_clock=accept_clock or environment.get("MUNIMENT_ACCEPT_CLOCK") == "1",
         log_level=_level(environment.get("MUNIMENT_LOG_LEVEL")),
+        public_url=url_of(environment, "MUNIMENT_PUBLIC_URL"),
         kafka=kafka,
     )
     if kafka is not None and configuration.root_key is None:

@@ -51,7 +51,7 @@ def kafka_of(environment: Mapping[str, str]) -> KafkaConfiguration | None:
         replication=replication,
         min_in_sync=_number(environment, "MIN_IN_SYNC", min(2, replication), 1, replication),
         session=float(_number(environment, "SESSION", 10, 1, 300)),
-        node_url=_url(environment, "MUNIMENT_NODE_URL"),
+        node_url=url_of(environment, "MUNIMENT_NODE_URL"),
         registry=_registry(environment),
         fencing=environment.get("MUNIMENT_KAFKA_TEST_WITHOUT_FENCING") != "this-loses-data",
     )
@@ -91,7 +91,7 @@ def _connection(environment: Mapping[str, str], servers: str) -> dict[str, Any]:
 
 
 def _registry(environment: Mapping[str, str]) -> dict[str, Any] | None:
-    url = _url(environment, "MUNIMENT_SCHEMA_REGISTRY")
+    url = url_of(environment, "MUNIMENT_SCHEMA_REGISTRY")
     if url is None:
         return None
     names = {"user": "USER", "password": "PASSWORD", "ca_file": "CA_FILE"}
@@ -140,7 +140,8 @@ def _file(environment: Mapping[str, str], name: str) -> str | None:
     return path
 
 
-def _url(environment: Mapping[str, str], name: str) -> str | None:
+def url_of(environment: Mapping[str, str], name: str) -> str | None:
+    """The URL in a setting, without a slash at its end. Raises ConfigurationError."""
     url = environment.get(name) or None
     if url is not None and not url.startswith(("http://", "https://")):
         raise ConfigurationError(f"{name} must begin with http:// or https://")

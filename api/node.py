@@ -16,6 +16,7 @@ from starlette.responses import StreamingResponse
 from api.acting import Acting, Reading
 from api.bodies import Answer, router
 from api.http import problems
+from api.log_side import NotBackedUp
 from api.operator_key import issue_operator_key
 from api.permitted import may_in_deployment, may_read_deployment
 
@@ -59,6 +60,8 @@ def _copied(node: Any) -> list[tuple[str, BinaryIO]]:
         folder.mkdir(mode=0o700)
         node.copy_log(folder)
         return [(name, (folder / name).open("rb")) for name in ("manifest.json", "ledger.db")]
+    except NotBackedUp as problem:
+        raise problems.conflict(str(problem)) from problem
     except OSError as problem:
         raise problems.unavailable(f"the backup can't be made ({problem.strerror})", 60) from problem
     finally:

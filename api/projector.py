@@ -54,12 +54,13 @@ class Parent:
         if self._is_there and select.select([0], [], [], seconds)[0]:
             said = os.read(0, 65_536)
             self._is_there = bool(said)
-            if self._is_assigning:
-                self._hear(said)
+            self.hear(said)
         return self._is_there
 
-    def _hear(self, said: bytes) -> None:
+    def hear(self, said: bytes) -> None:
         """The last whole line counts; full stops besides lines have done their work by coming."""
+        if not self._is_assigning:
+            return
         *lines, self._unread = (self._unread + said).split(b"\n")
         self._unread = self._unread.lstrip(b".")
         for line in lines[-1:]:

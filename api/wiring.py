@@ -159,7 +159,7 @@ class Node:
         await self.log.destroy_purposes("retries-2", before)
 
     def scim_url(self, directory: DirectoryId | str) -> str:
-        return f"{self.url}/scim/v2/{directory}"
+        return f"{self.configuration.public_url or self.url}/scim/v2/{directory}"
 
     def authenticate(self, request: Request) -> Credential:
         """Whom a request's secret stands for, as of now. Raises Problem 401."""

@@ -13,7 +13,7 @@ from domain.ids import TenantId
 from domain.ledger import RefusalsSummarised
 from domain.view import Rows
 from projections.every import EVERY_VIEW
-from tests.domain.model import GONE, Model
+from tests.domain.model import Model
 from tests.torture.answers import Answers, Claim
 from tests.torture.histories import Done
 from tests.torture.noted import Asked, Read
@@ -202,7 +202,7 @@ def _copy(model: Model) -> Model:
     return dataclasses.replace(
         model,
         users=of(model.users),
-        ever={user: [*handles] for user, handles in model.ever.items() if model.users.get(user) != GONE},
+        ever={user: [*handles] for user, handles in model.ever.items()},
         groups=of(model.groups),
         members=set(model.members),
         roles=of(model.roles),

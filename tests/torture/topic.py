@@ -24,6 +24,9 @@ from tests.node import PATIENCE, until
 MARK: Final = "muniment-commit"
 RING: Final = "muniment-ring"
 _MARK: Final = struct.Struct(">16sIIQQ")
+_MANY: Final = 5_000
+_FEW: Final = 200
+"""Records in a tenth of a second: more than load brings means that there is still more to catch up with."""
 _SEALED: Final = {"key", "nonce", "ciphertext", "eq"}
 
 
@@ -159,7 +162,10 @@ class Owners:
 
     def look(self) -> None:
         """Read what has come; whatever is in the way may be gone next time."""
-        while messages := self._consumer.consume(1_000, 0.2):
+        more = True
+        while more:
+            messages = self._consumer.consume(_MANY, 0.1)
+            more = len(messages) > _FEW
             for message in messages:
                 if message.error() is None:
                     raw = Raw(message.partition(), message.offset(), None, message.value(), [])

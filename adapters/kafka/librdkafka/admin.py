@@ -16,7 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # it doesn't s
 )
 
 from adapters.kafka.client import Place, Topic
-from adapters.kafka.librdkafka.connecting import error_of, made, unavailable
+from adapters.kafka.librdkafka.connecting import Outage, error_of, made, unavailable
 
 T = TypeVar("T")
 
@@ -48,6 +48,7 @@ class LibrdkafkaAdmin:
         self._connection = dict(connection)
         self._lock = threading.Lock()
         self._admin: AdminClient | None = None
+        self._outage = Outage()
 
     def topic(self, name: str) -> Topic | None:
         return self._asked("a topic's settings", lambda admin, seconds: _topic(admin, name, seconds))
@@ -97,16 +98,17 @@ class LibrdkafkaAdmin:
         deadline = time.monotonic() + _LIMIT
         with self._lock:
             if self._admin is None:
-                self._admin = made(AdminClient, self._connection, doing)
+                self._admin = made(AdminClient, {**self._connection, "error_cb": self._outage.hear}, doing)
             while True:
                 try:
                     answer = ask(self._admin, max(0.001, deadline - time.monotonic()))
-                    self._admin.poll(0)  # which is when it writes its log
+                    self._outage.words = ""
                     return answer
                 except (KafkaException, Late) as error:
+                    self._admin.poll(0)  # which is when it tells what it heard
                     found = error_of(error)
                     if found is None or found.code() not in _PASSING or time.monotonic() + _PAUSE > deadline:
-                        raise unavailable(doing, error) from error
+                        raise unavailable(doing, error, self._outage) from error
                     time.sleep(_PAUSE)
 
     def close(self) -> None:

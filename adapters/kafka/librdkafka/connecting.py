@@ -17,6 +17,16 @@ REQUEST = 10.0
 logger = logging.getLogger("muniment.librdkafka")
 
 
+def _calm(record: logging.LogRecord) -> bool:
+    """What the library calls critical, being fenced for example, is told us by an exception besides."""
+    if record.levelno > logging.WARNING:
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
+
+
+logger.addFilter(_calm)
+
+
 def connection(settings: KafkaSettings) -> dict[str, Any]:
     """What every object of the library is configured with. Raises ValueError if a file can't be used."""
     config: dict[str, Any] = {
@@ -64,9 +74,10 @@ def error_of(exception: BaseException) -> KafkaError | None:
     return found if isinstance(found, KafkaError) else None
 
 
-def unavailable(doing: str, exception: BaseException) -> Unavailable:
-    """An exception of the library in our words."""
-    return Unavailable(f"Kafka is not available for {doing} ({reason(exception)}).")
+def unavailable(doing: str, exception: BaseException, outage: "Outage | None" = None) -> Unavailable:
+    """An exception of the library in our words; what it heard before tells more than that the time was over."""
+    heard = f"; {outage.words}" if outage is not None and outage.words else ""
+    return Unavailable(f"Kafka is not available for {doing} ({reason(exception)}{heard}).")
 
 
 def reason(exception: BaseException) -> str:
@@ -84,12 +95,15 @@ class Outage:
         self.words = ""
 
     def hear(self, error: KafkaError) -> None:
-        if error.code() in (KafkaError._ALL_BROKERS_DOWN, KafkaError._AUTHENTICATION, KafkaError._SSL):
+        why = error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL)
+        if why or (error.code() == KafkaError._ALL_BROKERS_DOWN and not self.words):
             self.words = f"{error.name()}: {error.str()[:200]}"
 
 
 def made(kind: Callable[[dict[str, Any]], Any], config: dict[str, Any], doing: str) -> Any:
     """An object of the library, which connects by and by. Raises Unavailable if it can't be made."""
+    if (ask_for_token := config.get("oauth_cb")) is not None:
+        ask_for_token("")  # the library would wait for ten seconds, and not say for what
     try:
         return kind(config)
     except KafkaException as error:

@@ -4,6 +4,7 @@ The library checks by itself that no record of a transaction was given up, and f
 report is awaited first, too, as with the other client, and for the offsets.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from adapters.kafka.client import Fenced, OutcomeUnknown, Record
-from adapters.kafka.librdkafka.connecting import REQUEST, error_of, made, reason, unavailable
+from adapters.kafka.librdkafka.connecting import REQUEST, Outage, error_of, made, reason, unavailable
 
 _SETTINGS: Mapping[str, Any] = {
     "acks": "all",
@@ -54,25 +55,29 @@ class LibrdkafkaWriter:
         }
         self._producer: Producer | None = None
         self._failed: KafkaError | None = None
+        self._outage = Outage()
 
     def open(self, timeout: float) -> None:
         self.close()
         doing = f"the writer {self._id}"
-        self._failed = None
+        self._failed, self._outage = None, Outage()
         producer = self._producer = made(Producer, {**self._config, "error_cb": self._hear}, doing)
         try:
             producer.init_transactions(timeout)
         except KafkaException as error:
+            with contextlib.suppress(Exception):
+                producer.poll(0)  # which is when it tells what it heard
             self.close()
             found = error_of(error)
             if found is not None and found.code() in _FENCED[:3]:
                 raise Fenced(f"Another writer took {self._id} while this one was opened.") from error
-            raise unavailable(doing, error) from error
+            raise unavailable(doing, error, self._outage) from error
         except BaseException:
             self.close()
             raise
 
     def _hear(self, error: KafkaError) -> None:
+        self._outage.hear(error)
         if error.fatal():
             self._failed = error
 
@@ -131,8 +136,9 @@ class LibrdkafkaWriter:
 
 def _throw_away(last: list[Producer]) -> None:
     """Ends a producer; the list holds the last reference."""
-    last[0].purge(in_queue=True, in_flight=True, blocking=False)
-    last[0].poll(0)
+    with contextlib.suppress(Exception):
+        last[0].purge(in_queue=True, in_flight=True, blocking=False)
+        last[0].poll(0)
     last.clear()
 
 

@@ -63,9 +63,23 @@ def connection(settings: KafkaSettings) -> dict[str, Any]:
     return config
 
 
+class _ClosingSSLSocket(ssl.SSLSocket):
+    """The same for one whose handshake fails."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+
 def _trust(settings: KafkaSettings) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=settings.ca_file)
+        context.sslsocket_class = _ClosingSSLSocket
         if settings.certificate_file:
             context.load_cert_chain(settings.certificate_file, settings.key_file)
     except (OSError, ssl.SSLError) as error:
@@ -79,6 +93,8 @@ def build(kind: Callable[..., Any], config: dict[str, Any], timeout: float, doin
     Raises Unavailable; what was opened in vain is closed.
     """
     networks: list[Any] = []
+    if (tokens := config.get("sasl_oauth_token_provider")) is not None:
+        tokens.token()  # the library would try until the time is over, and not say why
 
     def network(**settings: Any) -> Any:
         networks.append(KafkaNetClient(**settings))
@@ -92,8 +108,16 @@ def build(kind: Callable[..., Any], config: dict[str, Any], timeout: float, doin
             with contextlib.suppress(Exception):
                 each.close()
         if isinstance(error, KafkaError | OSError):
-            raise unavailable(doing, error) from None
+            raise Unavailable(f"{unavailable(doing, error)}{_advice(config)}") from None
         raise
+
+
+def _advice(config: dict[str, Any]) -> str:
+    """The library loses why a broker turned it away, if the broker hangs up with the answer."""
+    if config["security_protocol"] == "PLAINTEXT":
+        return ""
+    what = "the certificates" if "sasl_mechanism" not in config else "the user name, the password and the certificates"
+    return f" If the brokers run, check {what} that are set for it."
 
 
 def unavailable(doing: str, error: Exception) -> Unavailable:
