@@ -5,6 +5,7 @@ again if the tenant's partition moves meanwhile. What only reads is answered her
 that any node had acknowledged by then.
 """
 
+import hashlib
 import re
 import time
 from typing import TYPE_CHECKING, Final
@@ -30,6 +31,7 @@ CLIENT: Final = "muniment-client"
 """From where the request came to the first node; under the proof."""
 MOVED: Final = 421
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_READ_BY_POST: Final = ("/verify", "/.search")
 _TENANT: Final = re.compile(r"/v1/tenants/(ten_[0-9a-f]{32}|_deployment)(/.*)?")
 _NOT_PASSED_ON: Final = frozenset(
     {
@@ -72,7 +74,7 @@ def tenant_of(scope: Scope, secret_of: TenantId | None) -> TenantId | None:
     match = _TENANT.fullmatch(path)
     if match is None:
         return secret_of
-    reads = scope["method"] in _READS
+    reads = _reads(scope)
     # Names are unique in the deployment, so who decides for it changes what carries a name.
     return TenantId(match[1]) if match[2] or reads else DEPLOYMENT
 
@@ -91,34 +93,34 @@ class Forwarding:
             return
         headers = Headers(scope=scope)
         if PROOF in headers:
-            body = await _whole(receive, MOST_BETWEEN_NODES)
-            await self._from_a_node(side, scope, headers, body, receive, send)
+            await self._from_a_node(side, scope, headers, receive, send)
             return
         secret = _secret(headers)
         tenant = tenant_of(scope, secret.tenant if secret else None)
         if tenant is None or scope["path"].startswith(_INTERNAL):
             await self._app(scope, receive, send)
             return
-        if scope["method"] not in _READS and not side.decides(tenant):
+        reads = _reads(scope)
+        if not reads and not side.decides(tenant):
             body = await _whole(receive, MOST_BYTES)
             response = await self._at_the_owner(side, tenant, scope, headers, body)
             if response is not None:
                 await response(scope, receive, send)
                 return
             receive = _again(body, receive)
-        elif scope["method"] in _READS and side.history.head(tenant)[0] < _known_position(headers, tenant):
+        elif reads and side.history.head(tenant)[0] < _known_position(headers, tenant):
             pass  # the reader waits for that very position
-        elif scope["method"] in _READS:
+        elif reads:
             await side.reach(tenant)
         if secret is not None and self._node.residents.known(digest(_text(headers)), self._node.clock()) is None:
             await side.reach(secret.tenant)
         await self._app(scope, receive, send)
 
-    async def _from_a_node(
-        self, side: KafkaSide, scope: Scope, headers: Headers, body: bytes, receive: Receive, send: Send
-    ) -> None:
-        client = headers.get(CLIENT, "")
-        if not side.kafka.peers.proofs.holds(headers[PROOF], scope["method"], _target(scope), body, client):
+    async def _from_a_node(self, side: KafkaSide, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        client, proofs = headers.get(CLIENT, ""), side.kafka.peers.proofs
+        digest_of_body = proofs.body_of(headers[PROOF], side.address, scope["method"], _target(scope), client)
+        body = b"" if digest_of_body is None else await _whole(receive, MOST_BETWEEN_NODES)
+        if digest_of_body is None or hashlib.sha256(body).hexdigest() != digest_of_body:
             raise problems.forbidden("only nodes of this deployment prove themselves; leave the header out")
         scope["muniment.from_node"] = True
         if not scope["path"].startswith(_INTERNAL):
@@ -159,6 +161,11 @@ class Forwarding:
                         return _passed_back(answer.status_code, answer.headers.multi_items(), answer.content)
             await wait_for_another(owner.partition, owner, min(left, LOOK_AGAIN))
         return None
+
+
+def _reads(scope: Scope) -> bool:
+    """Whether a request changes nothing: some questions are asked by POST."""
+    return scope["method"] in _READS or (scope["method"] == "POST" and scope["path"].endswith(_READ_BY_POST))
 
 
 def _passed_back(status: int, headers: list[tuple[str, str]], body: bytes) -> Response:

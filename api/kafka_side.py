@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from prometheus_client import CollectorRegistry
+
 from adapters.index.sequencer import Committed
 from adapters.kafka.client import Unavailable
 from adapters.kafka.ledger import KafkaLedger, KafkaOptions
@@ -13,7 +15,8 @@ from adapters.kafka.partition import Partition
 from adapters.kafka.peers import NoAnswer, Unreachable
 from adapters.kafka.settings import KafkaSettings
 from adapters.kafka.topics import TopicSettings
-from api.configuration import Configuration, KafkaConfiguration
+from api.configuration import Configuration, ConfigurationError, KafkaConfiguration
+from api.kafka_metrics import KafkaMetrics
 from api.log_side import NotBackedUp
 from domain.ids import TenantId
 from domain.ledger import NotReady
@@ -35,6 +38,7 @@ class KafkaSide:
         clock: Callable[[], int],
         committed: Callable[[int, Committed], None],
         assigned: Callable[[frozenset[int]], None],
+        metrics: CollectorRegistry,
         progress: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
         """`assigned` is told which partitions this node owns, whenever that changes."""
@@ -53,13 +57,18 @@ class KafkaSide:
             fencing=kafka.fencing,
         )
         self._registry = kafka.registry
+        self._metrics = metrics
+        self._watching: asyncio.Task[None] | None = None
         self.kafka = KafkaLedger(options, root_key, clock, self._grown, self._owns, progress)
 
     async def start(self) -> None:
         if self._registry is not None:
             registry = outside_registry(**self._registry)
             self.kafka.schemas = await asyncio.to_thread(register_all, registry)
-        await self.kafka.start()
+        try:
+            await self.kafka.start()
+        except (ValueError, RuntimeError) as problem:
+            raise ConfigurationError(str(problem)) from problem
         self.keyring = self.kafka.keyrings
         self.history = self.kafka.histories
         self.evidence = self.kafka.evidences
@@ -70,8 +79,12 @@ class KafkaSide:
         for number, owner in self.kafka.owners.items():
             owner.pace = lambda number=number: pace(number)  # type: ignore[misc]
         self.kafka.join()
+        self._watching = asyncio.get_running_loop().create_task(KafkaMetrics(self.kafka, self._metrics).run())
 
     async def stop(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         await self.kafka.stop()
 
     @property

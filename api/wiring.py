@@ -120,6 +120,7 @@ class Node:
             self.clock,
             self._committed,
             self._owns,
+            self.metrics,
             self.on_progress,
         )
 

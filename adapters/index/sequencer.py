@@ -123,6 +123,8 @@ class PartitionSequencer:
         rest = self._queue.take(len(self._queue))
         rest += [waiting for batch in (self._shipped, self._batch) for waiting, _ in batch.answers]
         _answer((waiting, NotReady(self._broken)) for waiting in rest)
+        if self.ended is not None and not self.ended.done():
+            self.ended.set_result(Ended(problem, None, []))
 
     async def stop(self) -> None:
         """Decide what has been accepted, then accept nothing more."""
@@ -254,7 +256,7 @@ class PartitionSequencer:
 
         Or nobody knows whether it did: then whoever made this writer finds out, and answers.
         """
-        why = self._log.lost(problem)
+        why = "the commands could not be decided; try again" if shipped is None else self._log.lost(problem)
         if why is None and self.ended is not None:
             rest = [waiting for waiting, _ in self._batch.answers]
             for _, done in self._errands:

@@ -253,6 +253,9 @@ class Follower:
                 before = len(following.ready)
                 try:
                     self._apply(following)
+                except sqlite3.OperationalError as problem:  # a full disk, say, which may have room again
+                    what = f"the index can't be written ({problem.sqlite_errorname}): make room on its disk"
+                    raise Unavailable(what) from problem
                 except (LogUnlike, sqlite3.Error) as problem:
                     self._give_up(following, _what(problem))
                     break
@@ -329,5 +332,5 @@ def _set_trouble(partition: Partition, why: str) -> None:
 
 def _what(problem: Exception) -> str:
     if isinstance(problem, sqlite3.Error):
-        return f"the index can't be written ({type(problem).__name__}): make room on its disk, or delete it"
+        return f"the index is damaged ({type(problem).__name__}): stop the node, delete its folder of indexes, start it"
     return str(problem)

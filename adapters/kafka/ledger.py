@@ -1,7 +1,7 @@
 """The ledger on Kafka, as one node has it: all partitions followed, some of them owned, and a way to their owners."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from adapters.index.clock_watch import steady_clock
 from adapters.index.folder_lock import FolderLock
 from adapters.index.sequencer import Committed
 from adapters.kafka.applying import Applied
-from adapters.kafka.client import Admin, Client
+from adapters.kafka.client import Admin, Client, Place
 from adapters.kafka.clients import connect
 from adapters.kafka.fence import Fence
 from adapters.kafka.follower import Follower
@@ -155,6 +155,10 @@ class KafkaLedger:
         """The addresses of all other nodes that are alive, as far as the group knows. Raises Unavailable."""
         members = await asyncio.to_thread(self._admin.members, self.topics.group)
         return sorted(set(members) - {self._options.address})
+
+    def ends(self, places: Collection[Place], *, committed: bool) -> dict[Place, int]:
+        """See adapters.kafka.client.Admin."""
+        return self._admin.ends(places, committed=committed)
 
     async def exclusively(self, partition: Partition, act: Callable[[], bool]) -> bool:
         """What `act` makes of a partition's index while nobody else writes it."""

@@ -80,17 +80,17 @@ class Members:
 
     def _assigned(self, partitions: frozenset[int], generation: int) -> None:
         self.trouble = None
-        structlog.get_logger().info("partitions assigned", partitions=sorted(partitions), generation=generation)
+        structlog.get_logger().info("partitions assigned", count=len(partitions), generation=generation)
         for number in partitions:
             self._on_loop(lambda number=number: self._owners[number].assign(generation))  # type: ignore[misc]
 
     def _revoked(self, partitions: frozenset[int]) -> None:
-        structlog.get_logger().info("partitions revoked", partitions=sorted(partitions))
+        structlog.get_logger().info("partitions revoked", count=len(partitions))
         letting_go = asyncio.run_coroutine_threadsafe(self._release(partitions), self._loop)
         try:
             letting_go.result(DRAINING)
         except (TimeoutError, Unavailable):
-            structlog.get_logger().warning("partitions were not let go in time", partitions=sorted(partitions))
+            structlog.get_logger().warning("partitions were not let go in time", count=len(partitions))
 
     async def _release(self, partitions: frozenset[int]) -> None:
         await asyncio.gather(*(self._owners[number].release() for number in partitions))

@@ -103,6 +103,7 @@ class Ownership:
         self.trouble: str | None = None
         """Why the last attempt to take over failed."""
         self.takeovers = 0
+        self._regrouped_after = 0
 
     @property
     def is_ours(self) -> bool:
@@ -170,7 +171,7 @@ class Ownership:
             except (Unavailable, OutcomeUnknown, LogShorter) as problem:
                 self.trouble = str(problem) or "the brokers did not answer in time"
                 structlog.get_logger().warning(
-                    "a partition can't be taken over", partition=self.partition.number, problem=self.trouble
+                    "a partition can't be taken over", partition=self.partition.number, kafka=self.trouble
                 )
             except Exception as problem:
                 self.trouble = f"taking over failed ({type(problem).__name__})"
@@ -254,8 +255,7 @@ class Ownership:
             await asyncio.to_thread(writer.open, OPEN_TIMEOUT)
             ends = await asyncio.to_thread(lambda: self._admin.ends([place], committed=False))
             await partition.until_passed(ends[place], READ_TIMEOUT)
-            if partition.owner.generation > generation and partition.owner.address != self._address:
-                raise Fenced
+            self._must_be_newer(generation)
             offset, owner = await self._say_so(writer, generation)
             await partition.until_passed(offset + 1, READ_TIMEOUT)
             if partition.owner != owner:
@@ -265,6 +265,17 @@ class Ownership:
             await asyncio.shield(asyncio.to_thread(writer.close))
             raise
         return KafkaLog(writer, partition.database, self._topics, number, owner.epoch, offset, self._schemas)
+
+    def _must_be_newer(self, generation: int) -> None:
+        """Raises Fenced if an owner came by a newer assignment than ours.
+
+        Generations begin anew once a group was forgotten. So after leaving the group because of an owner, an assignment
+        is newer than that owner whatever its number: it was made after the owner's record was read.
+        """
+        owner = self.partition.owner
+        if owner.generation > generation and owner.address != self._address and owner.epoch != self._regrouped_after:
+            self._regrouped_after = owner.epoch
+            raise Fenced
 
     async def _say_so(self, writer: Writer, generation: int) -> tuple[int, Owner]:
         """Commit the takeover record; its offset, and what it says."""

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 PROOF: Final = "muniment-node"
-"""The header that proves that a node asks: `time.nonce.hash`."""
+"""The header that proves that a node asks: `time.nonce.body.hash`."""
 MOST_OFF: Final = 30
 """Seconds that a proof is good for, before and after its time."""
 CONNECT: Final = 1.0
@@ -33,29 +33,31 @@ class Proofs:
         self._key = HKDF(SHA256(), 32, salt=None, info=b"muniment node to node").derive(root_key)
         self._seen: dict[str, float] = {}
 
-    def make(self, method: str, target: str, body: bytes, about: str = "") -> str:
-        """`about`: what else the request says and must not be changed on its way."""
-        now, nonce = str(int(time.time())), secrets.token_hex(12)
-        return f"{now}.{nonce}.{self._hash(now, nonce, method, target, body, about)}"
+    def make(self, address: str, method: str, target: str, body: bytes, about: str = "") -> str:
+        """For the node at an address. `about`: what else the request says and must not be changed on its way."""
+        now, nonce, digest = str(int(time.time())), secrets.token_hex(12), hashlib.sha256(body).hexdigest()
+        return f"{now}.{nonce}.{digest}.{self._hash(now, nonce, digest, address, method, target, about)}"
 
-    def holds(self, proof: str, method: str, target: str, body: bytes, about: str = "") -> bool:
-        when, _, rest = proof.partition(".")
-        nonce, _, given = rest.partition(".")
-        now = time.time()
+    def body_of(self, proof: str, address: str, method: str, target: str, about: str = "") -> str | None:
+        """The hash that the body must have, if the proof holds; known before any of the body is read."""
+        parts, now = proof.split("."), time.time()
+        if len(parts) != 4:
+            return None
+        when, nonce, digest, given = parts
         if not (when.isascii() and when.isdigit() and len(when) < 12) or abs(now - int(when)) > MOST_OFF:
-            return False
-        wanted = self._hash(when, nonce, method, target, body, about)
+            return None
+        wanted = self._hash(when, nonce, digest, address, method, target, about)
         if not hmac.compare_digest(wanted.encode(), given.encode("utf-8", "replace")) or nonce in self._seen:
-            return False
+            return None
         self._seen[nonce] = now
         while self._seen and now - next(iter(self._seen.values())) > 2 * MOST_OFF + 1:
             del self._seen[next(iter(self._seen))]
-        return True
+        return digest
 
-    def _hash(self, *parts: str | bytes) -> str:
+    def _hash(self, *parts: str) -> str:
         mac = hmac.new(self._key, digestmod=hashlib.sha256)
         for part in parts:
-            data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
+            data = part.encode("utf-8", "surrogateescape")
             mac.update(len(data).to_bytes(8, "big") + data)
         return mac.hexdigest()
 
@@ -80,7 +82,7 @@ class Peers:
     ) -> httpx.Response:
         """`target` is path and query. Raises Unreachable or NoAnswer."""
         sent = [*(headers.items() if isinstance(headers, Mapping) else headers)]
-        sent.append((PROOF, self.proofs.make(method, target, body, about)))
+        sent.append((PROOF, self.proofs.make(address, method, target, body, about)))
         request = self._client.build_request(
             method, address + target, content=body, headers=sent, timeout=httpx.Timeout(timeout, connect=CONNECT)
         )

@@ -11,6 +11,9 @@ from adapters.embedded.backup import BackupBroken
 from adapters.index.database import WrongFormat
 from adapters.index.folder_lock import FolderInUse
 from adapters.index.log import LogShorter
+from adapters.kafka.client import Unavailable
+from adapters.kafka.outside_registry import OutsideRegistryError
+from adapters.kafka.topics import UnsafeTopic
 from adapters.keyring import WrongRootKey
 from adapters.postgres_program import PostgresUnavailable
 from api.cli import (
@@ -28,6 +31,7 @@ from api.cli import (
 )
 from api.cli.printing import Failed, say
 from api.configuration import ConfigurationError
+from domain.ledger import NotReady
 
 app = typer.Typer(
     name="muniment",
@@ -59,6 +63,10 @@ _SENTENCES = (
     LogShorter,
     BackupBroken,
     PostgresUnavailable,
+    Unavailable,
+    UnsafeTopic,
+    OutsideRegistryError,
+    NotReady,
 )
 
 _FILE_TROUBLE: Final = {

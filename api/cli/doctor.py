@@ -9,7 +9,9 @@ from rich.text import Text
 
 from api.cli.door import DEFAULT, Data, Json, Key, Url
 from api.cli.examining import Finding, examine_folder, examine_machine, examine_node
+from api.cli.examining_kafka import examine_kafka
 from api.cli.printing import answer_json, print_whole
+from api.configuration import ConfigurationError, KafkaConfiguration, from_environment
 from api.data_folder import DataFolder
 
 _SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "wrong": ("✗", "red")}
@@ -20,7 +22,8 @@ def doctor(url: Url = None, key: Key = None, data: Data = None, json: Json = Fal
     folder = DataFolder(data or DEFAULT)
     findings = [*examine_machine(folder.path), *asyncio.run(examine_node(url, folder))]
     if url is None:
-        findings += examine_folder(folder)
+        kafka = _kafka(folder)
+        findings += examine_folder(folder) if kafka is None else [*examine_kafka(kafka)]
     healthy = all(each.state != "wrong" for each in findings)
     if json:
         answer_json({"healthy": healthy, "findings": [_plain(each) for each in findings]})
@@ -28,6 +31,14 @@ def doctor(url: Url = None, key: Key = None, data: Data = None, json: Json = Fal
         _print(findings)
     if not healthy:
         raise typer.Exit(1)
+
+
+def _kafka(folder: DataFolder) -> KafkaConfiguration | None:
+    """How the ledger on Kafka is reached; None if it is the folder's own, or the settings are wrong."""
+    try:
+        return from_environment(data=folder.path).kafka
+    except ConfigurationError:
+        return None
 
 
 def _plain(finding: Finding) -> dict[str, Any]:

@@ -63,7 +63,7 @@ async def _serve(configuration: Configuration, listening: socket.socket, *, json
     starting = asyncio.ensure_future(_start(node))
     with _told_to_stop(starting.cancel):
         try:
-            with _waiting(json):
+            with _waiting(node, json):
                 await starting
         except asyncio.CancelledError:
             return
@@ -155,11 +155,16 @@ def _url(host: str, listening: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def _waiting(json: bool) -> Iterator[None]:
+def _waiting(node: Node, json: bool) -> Iterator[None]:
     if json or not err.is_terminal:
         yield
         return
-    with err.status("Starting the node"):
+    with err.status("Starting the node") as status:
+
+        def read(done: int, of: int) -> None:
+            status.update(f"Reading the ledger: {done:,} of {of:,} records" if done < of else "Starting the node")
+
+        node.on_progress = read
         yield
 
 

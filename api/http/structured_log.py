@@ -15,7 +15,7 @@ CORRELATION: Final[ContextVar[str | None]] = ContextVar("correlation", default=N
 # Under any other name a string is withheld. Add a name only if no value under it can be, or hold, a person's.
 NAMES: Final = frozenset(
     """event at level logger template correlation tenant method route status error where caused_by
-    view generation partition directory command_kind event_kind reason_kind role state version mode""".split()  # noqa: SIM905
+    view generation partition kafka directory command_kind event_kind reason_kind role state version mode""".split()  # noqa: SIM905
 )
 WITHHELD: Final = "withheld"
 

@@ -154,11 +154,15 @@ def test_nobody_but_a_node_may_ask_what_nodes_ask(nodes: list[NodeProcess], sett
         assert operator.post("/internal/execute", content=b"x").status_code == 404
         assert operator.post("/internal/execute", content=b"x", headers={PROOF: "1.2.3"}).status_code == 403
         proofs = Proofs(bytes.fromhex(settings["MUNIMENT_ROOT_KEY"]))
-        proof = proofs.make("POST", "/internal/execute", b"x")
+        proof = proofs.make(nodes[0].url, "POST", "/internal/execute", b"x")
         headers = {PROOF: proof, "Authorization": ""}
         assert operator.post("/internal/execute", content=b"x", headers=headers).status_code == 400
         assert operator.post("/internal/execute", content=b"x", headers=headers).status_code == 403
-        stranger = Proofs(os.urandom(32)).make("POST", "/internal/execute", b"x")
+        elsewhere = {PROOF: proofs.make(nodes[1].url, "POST", "/internal/execute", b"x")}
+        assert operator.post("/internal/execute", content=b"x", headers=elsewhere).status_code == 403
+        other_body = {PROOF: proofs.make(nodes[0].url, "POST", "/internal/execute", b"y")}
+        assert operator.post("/internal/execute", content=b"x", headers=other_body).status_code == 403
+        stranger = Proofs(os.urandom(32)).make(nodes[0].url, "POST", "/internal/execute", b"x")
         assert operator.post("/internal/execute", content=b"x", headers={PROOF: stranger}).status_code == 403
 
 
