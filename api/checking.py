@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MOST_EVENTS: Final = 20_000
 """A longer history is left to `muniment verify`, which takes its time in the foreground."""
+PATIENCE: Final = 5.0
 SHARE: Final = 20
 """The check rests this many times as long as a tenant took."""
 
@@ -73,5 +74,16 @@ class Checking:
 def compare(node: "Node", tenant: TenantId, copied: Kept) -> list[Verified]:
     """A tenant's stored rows, and a copy of its resident ones, against its history folded again. Takes its time."""
     with node.stored.place as place, place.of(tenant) as kept:
+        if kept is not None:
+            _must_have_read(node, tenant, kept.position)
         stored = [] if kept is None else [verify_kept(node.history, tenant, place.name, kept)]
     return [*stored, verify_kept(node.history, tenant, "resident", copied)]
+
+
+def _must_have_read(node: "Node", tenant: TenantId, position: int) -> None:
+    """Views that another node keeps may be a moment ahead of what this one has read. Raises ViewUnavailable."""
+    deadline = time.monotonic() + PATIENCE
+    while node.history.head(tenant)[0] < position:
+        if time.monotonic() > deadline:
+            raise ViewUnavailable
+        time.sleep(0.01)

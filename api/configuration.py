@@ -27,6 +27,8 @@ class Configuration(msgspec.Struct, frozen=True):
     accept_clock: bool = False
     """Go on although the clock is far ahead of what was last recorded."""
     log_level: str = "info"
+    new_operator_key: bool = False
+    """Make a new operator's key, although there is one."""
     public_url: str | None = None
     """Under which clients reach the node, or all nodes; None: where it listens."""
     kafka: KafkaConfiguration | None = None
@@ -43,6 +45,7 @@ def from_environment(
     host: str | None = None,
     port: int | None = None,
     accept_clock: bool = False,
+    new_operator_key: bool = False,
 ) -> Configuration:
     """What was given on the command line, then the environment, then the defaults. Raises ConfigurationError."""
     kafka = kafka_of(environment)
@@ -53,6 +56,7 @@ def from_environment(
         postgres=environment.get("MUNIMENT_POSTGRES") or None,
         root_key=_root_key(environment),
         accept_clock=accept_clock or environment.get("MUNIMENT_ACCEPT_CLOCK") == "1",
+        new_operator_key=new_operator_key,
         log_level=_level(environment.get("MUNIMENT_LOG_LEVEL")),
         public_url=url_of(environment, "MUNIMENT_PUBLIC_URL"),
         kafka=kafka,

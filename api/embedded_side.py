@@ -14,6 +14,7 @@ from adapters.index.sequencer import Committed
 from adapters.keyring import Keyring
 from adapters.local_ledger import LocalLedger
 from api.data_folder import DataFolder
+from api.moved_folder import refuse_moved
 from domain.ids import TenantId
 
 
@@ -38,6 +39,7 @@ class EmbeddedSide:
         self._joined = False
 
     async def start(self) -> None:
+        refuse_moved(self._folder)
         database = self.database = Database(self._folder.ledger)
         shutil.rmtree(self._folder.unfinished_backup, ignore_errors=True)
         self.keyring = Keyring(database, self._root_key)
@@ -70,6 +72,9 @@ class EmbeddedSide:
     @property
     def path(self) -> Path:
         return self._folder.ledger
+
+    def partition_of(self, tenant: str) -> int:
+        return 0
 
     @property
     def sequences(self) -> Mapping[int, int]:

@@ -91,6 +91,9 @@ class KafkaSide:
     def path(self) -> Path:
         return self._folder
 
+    def partition_of(self, tenant: str) -> int:
+        return self.kafka.topics.partition_of(tenant)
+
     @property
     def sequences(self) -> Mapping[int, int]:
         return self._sequences

@@ -56,6 +56,10 @@ class LogSide(Protocol):
         """What the projector reads: the log, or the folder of the partitions' indexes."""
         ...
 
+    def partition_of(self, tenant: str) -> int:
+        """Where a tenant is."""
+        ...
+
     @property
     def sequences(self) -> Mapping[int, int]:
         """Where each partition ends."""

@@ -31,14 +31,14 @@ async def ensure_operator_key(node: "Node") -> str | None:
     Among several nodes, None if another has the key: which one was started first, the deployment's history says.
     """
     path = node.folder.operator_key
-    if path.exists():
+    if path.exists() and not node.configuration.new_operator_key:
         kept = path.read_text().strip()
         secret = secrets.read(kept)
         head = node.feed.head(DEPLOYMENT)
         if secret is not None and node.residents.tenant(DEPLOYMENT, head).credential(secret.digest) is not None:
             return kept
     by = system(node, "start")
-    if node.configuration.kafka is None:
+    if node.configuration.kafka is None or node.configuration.new_operator_key:
         return await issue_operator_key(node, lambda command: node.ledger.execute(command, by))
     first = Expectation(Item((f"operator:{OPERATOR}",), (OperatorKeyIssued,)), 0)
     try:

@@ -94,7 +94,13 @@ class Node:
         self.feed = LocalFeed(lambda tenant: self.history.head(tenant)[0])
         self.residents = Residents(RESIDENT, self.history)
         self.cursors = Cursors(hashlib.sha256(b"cursors|" + root_key).digest())
-        self.stored = StoredSide(self.log.path, self.folder.postgres, self.configuration.postgres, self.metrics)
+        self.stored = StoredSide(
+            self.log.path,
+            self.folder.postgres,
+            self.configuration.postgres,
+            self.metrics,
+            partition_of=self.log.partition_of,
+        )
         self._leaving.push_async_callback(self.stored.stop)
         self.upkeep = Upkeep(self)
         await self.stored.start(self.log.sequences)

@@ -12,7 +12,6 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -21,7 +20,7 @@ from adapters.webhooks.book import Attempt, Book
 from adapters.webhooks.clerk import Clerk
 from adapters.webhooks.courier import Courier
 from adapters.webhooks.delivering import SECOND, Delivering, Policy
-from adapters.webhooks.hook import Hook
+from adapters.webhooks.hook import Hook, Progress
 from adapters.webhooks.loading import Readers
 from adapters.webhooks.message import Open
 from adapters.webhooks.roster import Roster
@@ -40,18 +39,6 @@ PRUNE: Final = 600.0
 GRACE: Final = 3.0
 """Seconds that attempts under way get when the node stops."""
 AFTER_A_DEFECT: Final = 60 * SECOND
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """How a webhook is doing on this node. Times in microseconds."""
-
-    reached: int
-    behind: int
-    """Positions that are still to be looked at; not all of them may matter to it."""
-    attempts: int
-    """How often what comes next has failed."""
-    failing_since: int | None
-    next_attempt_at: int | None
 
 
 class Dispatcher:
@@ -127,11 +114,12 @@ class Dispatcher:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._running:
             await asyncio.wait(self._running, timeout=GRACE)
-        hooks = self._roster.all()
-        for hook in hooks:
-            self._roster.leave(hook)
-        saying = [self._delivering.say(hook) for hook in hooks]
-        await asyncio.gather(*self._running, *self._roster.partings, *saying, return_exceptions=True)
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, *self._roster.partings, return_exceptions=True)
+        for hook in self._roster.all():
+            await self._delivering.say(hook)
+            await hook.hang_up()
         await self._readers.close()
         await self._book.close()
         self._resolver.close()
@@ -161,16 +149,7 @@ class Dispatcher:
     def progress(self, tenant: TenantId, webhook: WebhookId) -> Progress | None:
         """None if another node delivers to it."""
         hook = self._roster.get(tenant, webhook)
-        if hook is None:
-            return None
-        place, is_active = hook.place, hook.known.life == "active"
-        return Progress(
-            place.reached,
-            max(0, self._head(tenant) - place.reached),
-            place.attempts,
-            place.failing_since or None,
-            place.due or None if is_active else None,
-        )
+        return hook.progress(self._head(tenant)) if hook else None
 
     async def attempts(
         self, tenant: TenantId, webhook: WebhookId, *, position: int | None, before: int, limit: int
@@ -183,7 +162,10 @@ class Dispatcher:
         awaited = self._awaited.setdefault((webhook, position), asyncio.get_running_loop().create_future())
         try:
             made = await self.attempts(tenant, webhook, position=position, before=1 << 62, limit=1)
-            return made[0] if made else await asyncio.wait_for(asyncio.shield(awaited), timeout)
+            if made:
+                return made[0]
+            async with asyncio.timeout(timeout):
+                return await asyncio.shield(awaited)
         except TimeoutError:
             return None
         finally:
@@ -198,8 +180,12 @@ class Dispatcher:
     def _stir(self, hook: Hook) -> None:
         """Something has happened that may give it something to do."""
         hook.stirred = True
-        if hook.task is None and hook.has_cause(self._clock()):
+        if hook.task is not None:
+            return
+        if hook.has_cause(self._clock()):
             self._line_up(hook)
+        elif hook.known.life == "active" and hook.place.due:
+            self._wake_up(hook, hook.place.due)
 
     def _line_up(self, hook: Hook) -> None:
         self._turns.add(hook.tenant, (hook.tenant, hook.id))
@@ -238,7 +224,11 @@ class Dispatcher:
             self._line_up(hook)
         elif due is None and hook.stirred:
             self._stir(hook)
-        elif due is not None and hook.timer != due:
+        elif due is not None:
+            self._wake_up(hook, due)
+
+    def _wake_up(self, hook: Hook, due: int) -> None:
+        if hook.timer != due:
             hook.timer = due
             heapq.heappush(self._timers, (due, next(self._ties), hook))
             self._wake.set()
@@ -257,11 +247,7 @@ class Dispatcher:
                 said = loop.time()
                 await self._say_what_is_due()
             until = (self._timers[0][0] - self._clock()) / SECOND if self._timers else LOOK
-            try:
-                await asyncio.wait_for(self._wake.wait(), min(max(until, 0.01), LOOK))
-            except TimeoutError:
-                continue
-            self._wake.clear()
+            await _set_within(self._wake, min(max(until, 0.01), LOOK))
 
     async def _say_what_is_due(self) -> None:
         due = [hook for hook in self._roster.all() if not hook.task and self._delivering.is_to_be_said(hook)]
@@ -282,11 +268,17 @@ class Dispatcher:
                 self._has_changed = True
                 structlog.get_logger().error("webhooks can't be loaded", exc_info=problem)
                 await asyncio.sleep(LOOK)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._roster_wanted.wait(), LOOK_FOR_TENANTS)
-            self._roster_wanted.clear()
+            await _set_within(self._roster_wanted, LOOK_FOR_TENANTS)
 
     async def _prune(self) -> None:
         while True:
             await self._book.prune(self._clock())
             await asyncio.sleep(PRUNE)
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    """Wait until it is set, or for so many seconds. `wait_for` of Python 3.11 can lose a cancellation; this can't."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    event.clear()

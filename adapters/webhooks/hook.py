@@ -26,6 +26,18 @@ class Errand(msgspec.Struct):
     due: int = 0
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """How a webhook is doing on this node. Times in microseconds."""
+
+    reached: int
+    behind: int
+    """Positions that are still to be looked at; not all of them may matter to it."""
+    attempts: int
+    """How often what comes next has failed."""
+    failing_since: int | None
+    next_attempt_at: int | None
+
+
 class Hook:
     """Lives on the event loop. Only the turn that runs changes `place`, or a replay that is asked for."""
 
@@ -75,6 +87,17 @@ class Hook:
     def _read_again(self) -> None:
         self.pending.clear()
         self.read = self.place.reached
+
+    def progress(self, head: int) -> Progress:
+        """How it is doing, in a history that ends at `head`."""
+        place = self.place
+        return Progress(
+            reached=place.reached,
+            behind=max(0, head - place.reached),
+            attempts=place.attempts,
+            failing_since=place.failing_since or None,
+            next_attempt_at=place.due or None if self.known.life == "active" else None,
+        )
 
     def has_cause(self, now: int) -> bool:
         """Whether a turn would come to anything, as far as can be seen from here."""

@@ -21,6 +21,7 @@ from api.cli import (
     demo,
     directories,
     doctor,
+    migrating,
     operators,
     people,
     replaying,
@@ -47,6 +48,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     doctor.doctor,
     backups.backup,
     backups.restore,
+    migrating.migrate,
     version.version,
 )
 for command in COMMANDS:

@@ -22,9 +22,14 @@ def serve(
     accept_clock: Annotated[
         bool, typer.Option("--accept-clock", help="Go on although the clock is far ahead of the last event.")
     ] = False,
+    new_operator_key: Annotated[
+        bool, typer.Option("--new-operator-key", help="Make a new operator's key; the one before is worthless.")
+    ] = False,
 ) -> None:
     """Start a node, and print where it answers and the operator's key."""
-    configuration = from_environment(data=data, host=host, port=port, accept_clock=accept_clock)
+    configuration = from_environment(
+        data=data, host=host, port=port, accept_clock=accept_clock, new_operator_key=new_operator_key
+    )
     structured_log.configure(level=configuration.log_level)
     from api.cli.serving import run  # takes a second, which the other commands don't need
 

@@ -152,3 +152,19 @@ def live(conninfo: str) -> int:
 async def shown(ledger: PartitionedLedger, conninfo: str) -> None:
     """Returns once the views are at the end of every partition."""
     await until(lambda: cursors(conninfo) == ledger.ends())
+
+
+def generations(conninfo: str) -> list[str]:
+    with psycopg.connect(conninfo) as connection:
+        rows = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname ~ '^views_' ORDER BY 1")
+        return [name for (name,) in rows]
+
+
+def tell_grown(ledger: PartitionedLedger, *sides: StoredSide) -> None:
+    for side in sides:
+        for number, end in ledger.ends().items():
+            side.grown(end, number)
+
+
+def restarts_of(side: StoredSide) -> int:
+    return side._restarts()

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from tests.bench import checks, folding, http, ledger, sizes, views
+from tests.bench import checks, folding, http, ledger, simulation, sizes, views
 from tests.bench.table import Row, show, write
 
 Rows = Callable[[Path], Iterator[Row]]
 
 GROUPS: Final[dict[str, tuple[Rows, ...]]] = {
     "ledger": (ledger.rows, folding.rows, http.rows, views.rows, checks.rows, sizes.rows),
+    "simulation": (simulation.rows,),
 }
 """What each group measures, in turn. A function gets an empty folder to work in, and yields rows."""
 

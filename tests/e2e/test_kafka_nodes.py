@@ -220,3 +220,14 @@ def _again(node: NodeProcess, settings: dict[str, str]) -> NodeProcess:
     fresh = NodeProcess(node.data, environment=settings)
     fresh.operator_key = node.operator_key
     return fresh
+
+
+def test_a_lost_operator_key_is_replaced_at_any_node(nodes: list[NodeProcess], settings: dict[str, str]) -> None:
+    lost = nodes[1].operator_key
+    assert nodes[0].stop() == 0
+    nodes[0] = NodeProcess(nodes[0].data, environment=settings, arguments=("--new-operator-key",))
+    assert nodes[0].operator_key not in (None, lost)
+    with nodes[1].client(nodes[0].operator_key) as operator:
+        assert operator.get("/v1/tenants").status_code == 200
+    with nodes[1].client(lost) as stranger:
+        assert stranger.get("/v1/tenants").status_code == 401

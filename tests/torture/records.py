@@ -61,7 +61,7 @@ class Ledger:
 
 def sealing_keys(value: bytes) -> Iterator[str]:
     """The ids of the keys of all sealed values in an event."""
-    for field in _fields(value).values():
+    for field in _fields_in(value).values():
         if isinstance(field, dict):
             yield field["key"]
 
@@ -70,8 +70,13 @@ def rewritten(record: Raw, **changes: Any) -> Raw:
     """With other fields in its value."""
     assert record.value is not None
     out = io.BytesIO()
-    schemaless_writer(out, _schema(record.value), {**_fields(record.value), **changes})
+    schemaless_writer(out, _schema(record.value), {**fields_of(record), **changes})
     return msgspec.structs.replace(record, value=record.value[:5] + out.getvalue())
+
+
+def fields_of(record: Raw) -> dict[str, Any]:
+    """Of its value."""
+    return _fields_in(record.value or b"")
 
 
 def remarked(record: Raw, **changes: Any) -> Raw:
@@ -99,6 +104,6 @@ def _schema(value: bytes) -> Any:
     return parse_schema(avro)
 
 
-def _fields(value: bytes) -> dict[str, Any]:
+def _fields_in(value: bytes) -> dict[str, Any]:
     fields: Any = schemaless_reader(io.BytesIO(value[5:]), _schema(value), None)
     return dict(fields)

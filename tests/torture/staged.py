@@ -11,7 +11,7 @@ from domain.command import Command, Refused
 from domain.directory.groups import AddMember, CreateGroup, RenameGroup
 from domain.directory.users import DeactivateUser, DeleteUser, ProvisionUser, ReviseUser
 from domain.event import Code, Recorded
-from domain.flags import ArchiveFlag, DefineFlag
+from domain.flags import ArchiveFlag, DefineFlag, SwitchFlagOn
 from domain.ids import FlagId, GroupId, UserId
 from domain.ledger import Actor, Authority, Caller, Idempotency
 from domain.tenants import CreateTenant
@@ -38,10 +38,10 @@ TAKEN_OVER_BEFORE: Final = (0, 4, 9)
 
 
 class Staged:
-    """Commands are asked one after another; each that leaves a trace is a commit."""
+    """Commands are asked one after another; each that leaves a trace is a commit. Its world's sequencer runs."""
 
-    def __init__(self) -> None:
-        self.world = World()
+    def __init__(self, world: World) -> None:
+        self.world = world
         self.notes = Notes(tenants=[PLANET_EXPRESS])
         self.time = 100.0
         self._batches: list[list[bytes]] = []
@@ -137,9 +137,8 @@ class Staged:
         }
 
 
-async def staged() -> Staged:
+async def play(stage: Staged) -> None:
     """A history in which something of most kinds happens, noted by one client."""
-    stage = Staged()
     await stage.prepare()
     for user, name in ((ADA, "ada"), (BOB, "bob"), (CYD, "cyd")):
         asked = await stage.ask(Wish("provision_user", text=name), ProvisionUser(user, named(user, name)))
@@ -165,7 +164,7 @@ async def staged() -> Staged:
     await stage.ask(Wish("delete_user", CYD), DeleteUser(CYD))
     stage.read("user", CYD, None)
     await stage.ask(Wish("delete_user", CYD), DeleteUser(CYD), keyed=False)
+    await stage.ask(Wish("switch_flag_on", FLAG), SwitchFlagOn(FLAG), keyed=False)
     await stage.ask(Wish("archive_flag", FLAG), ArchiveFlag(FLAG))
     await stage.ask(Wish("provision_user", text="dee"), ProvisionUser(DEE, named(DEE, "dee")))
     stage.notes.asked[-1].made = DEE
-    return stage

@@ -56,8 +56,8 @@ class Member:
                 self.membership.poll(0.1)
         except BaseException as problem:
             self.problem = problem
+        self.held = frozenset()  # who closes has given up what it had
         self.membership.close()
-        self.held = frozenset()
 
     def _take(self, partitions: frozenset[int], generation: int) -> None:
         for other in self._group.members:

@@ -16,7 +16,7 @@ from adapters.kafka.client import Callbacks, Place, Unavailable
 from adapters.kafka.clients import connect
 from adapters.kafka.settings import KafkaSettings
 from adapters.kafka.tokens import TokenSource
-from tests.adapters.kafka.client_contract import Library, read_to, said, values
+from tests.adapters.kafka.clients import Library, read_to, said, values
 from tests.kafka.acls import allow
 from tests.kafka.broker import Cluster
 from tests.kafka.fixtures import fresh_prefix

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.adapters.kafka.client_contract import ClientContract, Connect, by
+from tests.adapters.kafka.client_contract import ClientContract
+from tests.adapters.kafka.clients import Connect, by
 
 
 class TestKafkaPython(ClientContract):

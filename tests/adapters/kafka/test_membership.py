@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from adapters.kafka.client import Admin, Callbacks, Unavailable
-from tests.adapters.kafka.client_contract import NOBODY, Library, by
+from tests.adapters.kafka.clients import NOBODY, Library, by
 from tests.adapters.kafka.group import Group, MemberProcess
 from tests.kafka.broker import Cluster
 from tests.kafka.fixtures import Brokers

@@ -10,7 +10,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaTimeoutError
 
 from adapters.kafka.client import Admin, Client, Fenced, OutcomeUnknown, Place, Record, Writer
-from tests.adapters.kafka.client_contract import Library, by, read_to, said, values
+from tests.adapters.kafka.clients import Library, by, read_to, said, values
 from tests.adapters.kafka.dying_writer import DyingWriter
 from tests.kafka.broker import Cluster
 from tests.kafka.fixtures import fresh_prefix

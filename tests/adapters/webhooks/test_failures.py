@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from adapters.webhooks.delivering import SECOND, Policy
-from adapters.webhooks.dispatcher import Progress
+from adapters.webhooks.hook import Progress
 from domain.command import Missing
 from domain.ids import WebhookId
 from domain.webhooks.deliveries import (
