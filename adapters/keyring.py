@@ -245,7 +245,10 @@ class Keyring:
                 self._by_subject.pop((spent.tenant, spent.subject), None)
 
     def adopt(self, tenant: TenantId, keys: NewKeys) -> bool:
-        """Take over what another node made for a command of this tenant; False if it contradicts what there is."""
+        """Take over what another node made for a command of this tenant; False if it contradicts what there is.
+
+        Somebody may have two keys, and both open; what hashes values that must be found again may have only one.
+        """
         own, theirs = self._tenant_keys.get(tenant), keys.tenant_key
         row = self._database.one("SELECT 1 FROM tenant_keys WHERE tenant = ?", (tenant,))
         if theirs is not None and (row is not None or own is not None) and (own is None or own[0] != theirs[0]):
@@ -256,7 +259,7 @@ class Keyring:
             if self.known_handle(tenant, lookup) not in (None, handle):
                 return False
         for id, (subject, _) in keys.keys.items():
-            known = self._loaded_key(tenant, subject)
+            known = self._loaded_key(tenant, subject) if subject == LOOKUP or is_purpose(subject) else None
             if known is not None and known.id != id:
                 return False
         if theirs is not None and own is None:
@@ -265,7 +268,10 @@ class Keyring:
             self._unwritten_tenants[tenant] = theirs
         for id, (subject, wrapped) in keys.keys.items():
             if id not in self._by_id:
+                known = self._loaded_key(tenant, subject)
                 self._unwrap(id, tenant, subject, wrapped).unwritten = (subject, wrapped)
+                if known is not None and known.unwritten is None:
+                    self._by_subject[tenant, subject] = known
         for handle, lookup in keys.handles.items():
             self._handles[tenant, lookup] = handle
             self._seen.add(short(lookup))

@@ -23,7 +23,7 @@ from domain.command import Command
 from domain.directory.users import Unique
 from domain.event import Event, Recorded, Sealed
 from domain.ids import DEPLOYMENT, TenantId, id_from
-from domain.ledger import Actor, Authority, AuthorityChanged, Caller, Idempotency, NewKeys, Outcome
+from domain.ledger import Actor, Authority, AuthorityChanged, Caller, Idempotency, NewKeys, Outcome, Query
 from domain.view import Moment, Versioned, View
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Struct)
 MOST_ATTEMPTS: Final = 3
+MOST_EVENTS: Final = 100_000
 RETRIES: Final = "retries-key"
 """The purpose of the key that hashes idempotency keys."""
 
@@ -239,17 +240,24 @@ class Acting:
         self._response.headers["ETag"] = str(etag(since, self.node.keyring.epoch))
 
     def current(self, view: View[R], tag: str, key: str, what: str) -> Versioned[R]:
+        """As `find`; raises Problem 404."""
+        found = self.find(view, tag, key)
+        if found is None:
+            raise problems.not_found(f"the {what} does not exist")
+        return found
+
+    def find(self, view: View[R], tag: str, key: str) -> Versioned[R] | None:
         """A row as of now, folded from the ledger itself; for rows whose every event states all that it changes.
 
-        Writing needs no stored view this way. Raises Problem 404.
+        Writing needs no stored view this way.
         """
-        row: R | None = None
-        since = 0
-        for recorded in self.node.history.latest(self.tenant, tag, tuple(each.__name__ for each in view.follows)):
-            row, since = view.evolve(row, recorded), recorded.position
-        if row is None:
-            raise problems.not_found(f"the {what} does not exist")
-        return Versioned(key, since, row)
+        types = tuple(each.__name__ for each in view.follows)
+        return _folded(view, key, self.node.history.latest(self.tenant, tag, types))
+
+    def past(self, view: View[R], tag: str, key: str, position: int) -> Versioned[R] | None:
+        """The row as of a position: what the first answer to a retry showed."""
+        query = Query(tags=(tag,), types=tuple(each.__name__ for each in view.follows), until=position)
+        return _folded(view, key, self.node.history.recorded(self.tenant, query, MOST_EVENTS))
 
     def version(self, tag: str, types: Iterable[type[Event]]) -> Item:
         """What would make a row a newer version."""
@@ -291,6 +299,14 @@ class Reading(Acting):
         if found is None:
             raise problems.not_found(f"the {what} does not exist" + (" at that moment" if self.as_of else ""))
         return found
+
+
+def _folded(view: View[R], key: str, events: Iterable[Recorded]) -> Versioned[R] | None:
+    row: R | None = None
+    since = 0
+    for recorded in events:
+        row, since = view.evolve(row, recorded), recorded.position
+    return None if row is None else Versioned(key, since, row)
 
 
 def resident(node: "Node", tenant: TenantId) -> "ResidentTenant":

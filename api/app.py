@@ -20,6 +20,8 @@ from api import (
     replay,
     tenants,
     users,
+    webhook_deliveries,
+    webhooks,
 )
 from api.http.application import Application
 from api.protocols import schema_registry, scim
@@ -38,6 +40,8 @@ ROUTERS = (
     access.routes,
     agents.routes,
     flags.routes,
+    webhooks.routes,
+    webhook_deliveries.routes,
     audit.routes,
     people.routes,
     replay.routes,

@@ -31,6 +31,10 @@ class Configuration(msgspec.Struct, frozen=True):
     """Make a new operator's key, although there is one."""
     public_url: str | None = None
     """Under which clients reach the node, or all nodes; None: where it listens."""
+    webhooks: bool = True
+    """Whether this node delivers to webhooks."""
+    webhooks_private: bool = False
+    """Whether deliveries may go to plain HTTP, and to addresses of the node's own networks."""
     kafka: KafkaConfiguration | None = None
     """None: the ledger is a file in the data folder."""
 
@@ -59,11 +63,17 @@ def from_environment(
         new_operator_key=new_operator_key,
         log_level=_level(environment.get("MUNIMENT_LOG_LEVEL")),
         public_url=url_of(environment, "MUNIMENT_PUBLIC_URL"),
+        webhooks=_switch(environment, "MUNIMENT_WEBHOOKS", True),
+        webhooks_private=_switch(environment, "MUNIMENT_WEBHOOKS_PRIVATE", False),
         kafka=kafka,
     )
     if kafka is not None and configuration.root_key is None:
         raise ConfigurationError(
             "the nodes of a ledger on Kafka share one root key: set MUNIMENT_ROOT_KEY_FILE or MUNIMENT_ROOT_KEY"
+        )
+    if kafka is not None and configuration.postgres is None:
+        raise ConfigurationError(
+            "the nodes of a ledger on Kafka share a PostgreSQL for their views: set MUNIMENT_POSTGRES to reach it"
         )
     return configuration
 
@@ -74,6 +84,13 @@ def _port(text: str | None) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise ConfigurationError("MUNIMENT_PORT must be a number from 0 to 65535; 0 takes a free one")
     return int(text)
+
+
+def _switch(environment: Mapping[str, str], name: str, otherwise: bool) -> bool:
+    text = environment.get(name) or str(int(otherwise))
+    if text not in ("0", "1"):
+        raise ConfigurationError(f"{name} must be 1 or 0")
+    return text == "1"
 
 
 def _level(text: str | None) -> str:

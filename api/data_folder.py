@@ -32,6 +32,11 @@ class DataFolder:
         return self.path / "postgres"
 
     @property
+    def webhooks(self) -> Path:
+        """The delivery book, which can be deleted."""
+        return self.path / "webhooks.db"
+
+    @property
     def root_key(self) -> Path:
         return self.path / "root.key"
 

@@ -110,7 +110,7 @@ class Forwarding:
             receive = _again(body, receive)
         elif reads and side.history.head(tenant)[0] < _known_position(headers, tenant):
             pass  # the reader waits for that very position
-        elif reads:
+        elif reads or not side.history.head(tenant)[0]:
             await side.reach(tenant)
         if secret is not None and self._node.residents.known(digest(_text(headers)), self._node.clock()) is None:
             await side.reach(secret.tenant)

@@ -163,15 +163,24 @@ async def change_user(user: UserInPath, body: UserChanges, caller: MayManageUser
             raise problems.unprocessable(f"{required} can't be taken away: leave it out or send a value")
     expected = caller.expects_unchanged(f"user:{user}", USERS.follows)
     for _ in range(MOST_TRIES):
-        current = caller.current(USERS, f"user:{user}", user, "user")
-        seen = Expectation(caller.version(f"user:{user}", USERS.follows), current.since)
+        current = caller.find(USERS, f"user:{user}", user)
+        revision = users.ReviseUser(UserId(user))  # of nobody: it is refused, or a retry
+        if current is not None:
+            revision = _revision(caller, UserId(user), current.row, wanted)
+        since = current.since if current is not None else 0
+        seen = Expectation(caller.version(f"user:{user}", USERS.follows), since)
         try:
-            outcome = await caller.execute(_revision(caller, UserId(user), current.row, wanted), (*expected, seen))
+            outcome = await caller.execute(revision, (*expected, seen) if current is not None else expected)
         except VersionChanged:
             if expected:
                 raise
             continue
-        after = caller.current(USERS, f"user:{user}", user, "user") if not outcome.repeated else current
+        if outcome.repeated:
+            after = caller.past(USERS, f"user:{user}", user, outcome.position)
+        else:
+            after = caller.find(USERS, f"user:{user}", user)
+        if after is None:
+            raise problems.not_found("the user does not exist")
         caller.etag_of(after.since)
         return user_body(caller, after)
     raise problems.unavailable("the user is being changed by others all the time; send it again")

@@ -18,6 +18,7 @@ from adapters.credentials import Credential, ResidentViews
 from adapters.feed import LocalFeed
 from adapters.index.sequencer import Committed
 from adapters.resident import Residents
+from adapters.webhooks.dispatcher import Dispatcher
 from api.configuration import Configuration
 from api.data_folder import DataFolder
 from api.embedded_side import EmbeddedSide
@@ -103,11 +104,27 @@ class Node:
         )
         self._leaving.push_async_callback(self.stored.stop)
         self.upkeep = Upkeep(self)
+        self.webhooks = self._dispatcher()
+        self._leaving.push_async_callback(self.webhooks.stop)
         await self.stored.start(self.log.sequences)
         await self.log.join(self.stored.pace)
         self.operator_key = await ensure_operator_key(self)
         self.upkeep.start()
+        self.webhooks.start()
         self._leaving.push_async_callback(self.upkeep.stop)
+
+    def _dispatcher(self) -> Dispatcher:
+        return Dispatcher(
+            history=self.history,
+            head=self.feed.head,
+            ledger=self.ledger,
+            unseal=self.keyring.unseal,
+            clock=self.clock,
+            book=self.folder.webhooks,
+            metrics=self.metrics,
+            private=self.configuration.webhooks_private,
+            mine=self.log.decides if self.configuration.webhooks else lambda _: False,
+        )
 
     def _log_side(self, root_key: bytes) -> LogSide:
         kafka = self.configuration.kafka
@@ -196,8 +213,10 @@ class Node:
         self.feed.grown(committed.heads)
         self.stored.grown(committed.sequence, partition)
         self.upkeep.committed(committed.recorded)
+        self.webhooks.committed(committed.recorded, committed.heads)
 
     def _owns(self, partitions: frozenset[int]) -> None:
         """This node owns these partitions now, and projects them."""
         self.stored.assign(partitions)
         self.upkeep.owns(partitions)
+        self.webhooks.ownership_changed()

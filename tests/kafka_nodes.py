@@ -19,7 +19,6 @@ def settings_of(servers: str, prefix: str, postgres: str, *, partitions: int = 3
         "MUNIMENT_KAFKA_REPLICATION": "1",
         "MUNIMENT_KAFKA_SESSION": str(SESSION),
         "MUNIMENT_POSTGRES": postgres,
-        "MUNIMENT_PUBLIC_URL": "https://muniment.example",
         "MUNIMENT_ROOT_KEY": secrets.token_hex(32),
     }
 

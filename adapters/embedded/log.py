@@ -29,6 +29,11 @@ class EmbeddedLog:
         if tail:
             check_tail(database.writer, end_of_log(database.writer), tail)
 
+    can_be_lost: Final = False
+
+    def confirm(self) -> None:
+        return
+
     def commit(self, batch: Batch) -> None:
         """The log first, then the note of it; only then may anybody be answered."""
         self._database.commit(batch.written())

@@ -25,6 +25,15 @@ class CommitLog(Protocol):
         """Why nothing can be written any more, if so."""
         ...
 
+    @property
+    def can_be_lost(self) -> bool:
+        """Whether another may have become its writer unnoticed: then also what changes nothing has to be confirmed."""
+        ...
+
+    def confirm(self) -> None:
+        """On the commit thread: raises unless nobody else has written since the last commit."""
+        ...
+
     def commit(self, batch: Batch) -> None:
         """On the commit thread: durable, and in the index, when it returns."""
         ...

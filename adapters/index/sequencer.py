@@ -6,6 +6,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 from adapters.index.batch import Batch
@@ -124,7 +125,7 @@ class PartitionSequencer:
         rest += [waiting for batch in (self._shipped, self._batch) for waiting, _ in batch.answers]
         _answer((waiting, NotReady(self._broken)) for waiting in rest)
         if self.ended is not None and not self.ended.done():
-            self.ended.set_result(Ended(problem, None, []))
+            self.ended.set_result(Ended(problem or asyncio.CancelledError(), None, []))
 
     async def stop(self) -> None:
         """Decide what has been accepted, then accept nothing more."""
@@ -211,9 +212,11 @@ class PartitionSequencer:
             await asyncio.sleep(min(pause, LONGEST_PAUSE))
         batch = self._batch
         if batch.rows:
-            self._shipped = batch
             self._last, self._chain = batch.last, batch.seal(self._chain, self._log.epoch)
-            self._commit = asyncio.get_running_loop().run_in_executor(self._thread, self._log.commit, batch)
+        if batch.rows or self._log.can_be_lost:
+            self._shipped = batch
+            work = partial(self._log.commit, batch) if batch.rows else self._log.confirm
+            self._commit = asyncio.get_running_loop().run_in_executor(self._thread, work)
             self._commit.add_done_callback(lambda _: self._wake.set())
         else:
             _answer(batch.answers)
@@ -230,6 +233,9 @@ class PartitionSequencer:
             self._fail(problem, self._shipped)
             return
         batch = self._shipped
+        if not batch.rows:
+            _answer(batch.answers)
+            return
         self.sequence = batch.last
         self._decisions.came(batch)
         self._keyring.came(batch.ring)

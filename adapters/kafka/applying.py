@@ -1,7 +1,10 @@
 """Puts what was read of a partition into its index: the same rows that the owner wrote into its own."""
 
+import sqlite3
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from adapters.avro.codec import Prefix, decode_own, decode_prefix
@@ -21,6 +24,8 @@ LEDGER: Final = "ledger"
 KEYRING: Final = "keyring"
 """The streams whose cursors an index keeps."""
 MOST_TENANTS: Final = 20_000
+ROWS: Final = 200
+"""Of a statement: each has to begin anew, and to get Python's lock back."""
 _ERASED: Final = SubjectErased.__name__
 
 
@@ -45,8 +50,10 @@ class _Tenant:
 class Applier:
     """The only writer of an index while its partition is followed."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, belongs: Callable[[str], bool]) -> None:
+        """`belongs`: whether a tenant is placed in this partition."""
         self._database = database
+        self._belongs = belongs
         self._tenants: OrderedDict[str, _Tenant] = OrderedDict()
         self._types: dict[str, int] = {}
         self._types.update((name, number) for number, name in self._rows("SELECT number, name FROM types"))
@@ -94,6 +101,11 @@ class Applier:
                 ((number, position, instant, frontier),) = rows
                 found = _Tenant(number, name, position, instant, Frontier.unpack(position, frontier))
             else:
+                if not self._belongs(name):
+                    raise LogUnlike(
+                        f"{name} is in a partition that is not its own: were partitions added to the topic? "
+                        "Their number is fixed; make the topics anew with more, and copy the ledger there"
+                    )
                 self._last_tenant += 1
                 found = _Tenant(self._last_tenant, name, 0, 0, Frontier())
             self._tenants[name] = found
@@ -113,24 +125,40 @@ class Applier:
         with self._database.lock:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                connection.executemany("INSERT INTO types (number, name) VALUES (?, ?)", work.types)
+                _insert(connection, "types", work.types)
                 connection.executemany(
                     "INSERT INTO tenants (number, tenant, position, instant, frontier) VALUES (?, ?, ?, ?, ?) "
                     "ON CONFLICT (number) DO UPDATE SET position = excluded.position, instant = excluded.instant, "
                     "frontier = excluded.frontier",
                     [(t.number, t.tenant, t.position, t.instant, t.frontier.pack()) for t in work.tenants.values()],
                 )
-                connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", work.events)
+                _insert(connection, "events", work.events)
                 work.postings.sort()
-                connection.executemany("INSERT INTO postings VALUES (?, ?, ?, ?)", work.postings)
-                connection.executemany("INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?)", work.commits)
-                for row in work.rows:
-                    connection.execute(f"INSERT INTO batch VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+                _insert(connection, "postings", work.postings)
+                _insert(connection, "commits", work.commits)
+                _insert(connection, "batch", work.rows)
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+
+def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    if not rows:
+        return
+    one, many = _statements(table, len(rows[0]))
+    whole = len(rows) // ROWS * ROWS
+    for start in range(0, whole, ROWS):
+        connection.execute(many, [*chain.from_iterable(rows[start : start + ROWS])])
+    connection.executemany(one, rows[whole:])
+
+
+@cache
+def _statements(table: str, width: int) -> tuple[str, str]:
+    row = f"({', '.join('?' * width)})"
+    insert = f"INSERT INTO {table} VALUES "  # noqa: S608
+    return insert + row, insert + ", ".join([row] * ROWS)
 
 
 class _Work:
@@ -141,7 +169,6 @@ class _Work:
         self._decode = decode
         self.ring = ring
         self.sequence = 0
-        self.heads: dict[TenantId, int] = {}
         self.recorded: list[Recorded] = []
         self.types: list[tuple[int, str]] = []
         self.tenants: dict[int, _Tenant] = {}
@@ -158,20 +185,20 @@ class _Work:
 
     def commit(self, read: CommitRead) -> None:
         ends: dict[str, tuple[int, int]] = {}
-        sequence, instant = read.first, 0
+        sequence, instant, tenant = read.first, 0, None
         for name, stored, leaf in zip(read.tenants, read.stored, read.leaves, strict=True):
             prefix = decode_prefix(stored)
-            tenant = self._applier.tenant(name)
+            if tenant is None or tenant.tenant != name:
+                tenant = self._applier.tenant(name)
+                self.tenants[tenant.number] = tenant
             if prefix.position != tenant.position + 1:
                 raise LogUnlike(f"{name} goes on at position {prefix.position} after {tenant.position}")
-            tenant.position, tenant.instant = prefix.position, prefix.instant
+            tenant.position = prefix.position
+            tenant.instant = instant = prefix.instant
             tenant.frontier.append(leaf)
-            self.tenants[tenant.number] = tenant
             self._event(tenant, prefix, stored, sequence)
             if prefix.idempotency_key is not None:
                 ends[prefix.command_id] = (hash_of(tenant.number, prefix.idempotency_key), sequence)
-            self.heads[TenantId(name)] = prefix.position
-            instant = prefix.instant
             sequence += 1
         self.sequence = sequence - 1
         packed = b"".join([hash.to_bytes(8, "big") + end.to_bytes(8, "big") for hash, end in ends.values()])
@@ -182,15 +209,19 @@ class _Work:
         event = decode_own(stored, own) if self._decode or name in (_ERASED, "OpaqueRecorded") else None
         kind = self._applier.type_number(name if event is None else event.type_name, self.types)
         self.events.append((sequence, tenant.number, position, kind, prefix.instant, own, stored))
-        key = tenant.key
-        for tag, nth in zip(prefix.tags, prefix.nth, strict=True):
-            self.postings.append((tag_key(key, tag), kind, position, nth))
+        key, tags = tenant.key, zip(prefix.tags, prefix.nth, strict=True)
+        self.postings += [(tag_key(key, tag), kind, position, nth) for tag, nth in tags]
         if event is None:
             return
         if isinstance(event, SubjectErased):
             self.ring.destroy(TenantId(tenant.tenant), event.user, event.handles)
         if self._decode:
             self.recorded.append(Recorded(TenantId(tenant.tenant), position, Instant(prefix.instant), event))
+
+    @property
+    def heads(self) -> dict[TenantId, int]:
+        """How far the tenants have come."""
+        return {TenantId(each.tenant): each.position for each in self.tenants.values()}
 
     def finish(self, gone: Iterable[Handle], cursors: Iterable[tuple[str, int, int]]) -> None:
         self.rows += self.ring.rows()

@@ -33,7 +33,7 @@ class Copying:
     def __init__(self, log: KafkaLog, partition: Partition) -> None:
         self._log = log
         self._database = partition.database
-        self._applier = Applier(self._database)
+        self._applier = Applier(self._database, lambda _: True)
         self._wal = WalMover(self._database)
         row = self._database.one("SELECT first + count - 1, chain FROM commits ORDER BY first DESC LIMIT 1", ())
         self._sequence: int

@@ -5,12 +5,11 @@ from collections.abc import Callable
 from typing import Final
 
 from adapters.kafka.client import Admin, Unavailable
+from adapters.kafka.log import MARKER
 from adapters.kafka.owner import Ownership
 from adapters.kafka.topics import Topics
 
 PATIENCE: Final = 10.0
-_MARKER: Final = 2
-"""After the last record of a commit comes its marker, then nothing that was acknowledged."""
 
 
 class Fence:
@@ -31,7 +30,7 @@ class Fence:
 
         def reached() -> bool:
             log = owner.log
-            return partition.passed >= end if log is None else log.offset + _MARKER >= end
+            return partition.passed >= end if log is None else log.offset + MARKER >= end
 
         await partition.until(reached, PATIENCE, "this node has not read what was acknowledged last: try again")
 

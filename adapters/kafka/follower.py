@@ -1,6 +1,7 @@
 """The follower: one thread that reads all partitions which this node does not own, and keeps their indexes current."""
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -48,7 +49,7 @@ class _Following:
         self.last, self.next = streams.get(LEDGER, (-1, 0))
         self.ring, self.ring_next = streams.get(KEYRING, (0, 0))
         self.verifier = Verifier(f"{self.ledger.topic}/{partition.number}", epoch, end.sequence, end.chain)
-        self.applier = Applier(database)
+        self.applier = Applier(database, lambda tenant: topics.partition_of(tenant) == partition.number)
         self.ready: deque[tuple[int, CommitRead | TakeOver]] = deque()
         self.change, self.gone = RingChange(), list[Handle]()
         self.ring_is_read_to = 0
@@ -145,6 +146,9 @@ class Follower:
                     reader.assign(self._places())
                 if self._obey():
                     reader.assign(self._places())
+                if not self._following:
+                    self._await_orders()
+                    continue
                 received = reader.poll(POLL)
                 if self._take(received):
                     reader.assign(self._places())
@@ -184,6 +188,11 @@ class Follower:
         for each in self._following.values():
             places[each.ledger], places[each.keyring] = each.next, each.ring_next
         return places
+
+    def _await_orders(self) -> None:
+        """Nothing is followed, so there is nothing else to wait for."""
+        with contextlib.suppress(queue.Empty):
+            self._orders.put(self._orders.get(timeout=POLL))
 
     def _obey(self) -> bool:
         """Whether what is followed has changed."""

@@ -1,7 +1,7 @@
 """The log of a partition that this node owns: a group commit is one transaction, then one of the index."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from adapters.index.batch import Batch
@@ -20,6 +20,8 @@ COMMIT_TIMEOUT: Final = 10.0
 
 
 APPEND_TIMEOUT: Final = 60.0
+MARKER: Final = 2
+"""After the last record of a commit comes its marker, then nothing that was acknowledged."""
 
 
 class SchemaIds(Protocol):
@@ -39,9 +41,11 @@ class KafkaLog:
         partition: int,
         epoch: int,
         offset: int,
+        end: Callable[[], int],
         schemas: SchemaIds | None = None,
     ) -> None:
-        """`epoch` and `offset` are those of the takeover record."""
+        """`epoch` and `offset` are those of the takeover record; `end` asks the brokers where the partition ends."""
+        self._end = end
         self.epoch = epoch
         self.offset = offset
         """Of the last record that is known to be committed."""
@@ -53,6 +57,13 @@ class KafkaLog:
         self._schemas = schemas
         self._wal = WalMover(database)
         (self._ring,) = database.one("SELECT coalesce(max(last), 0) FROM streams WHERE name = ?", (KEYRING,))
+
+    can_be_lost: Final = True
+
+    def confirm(self) -> None:
+        """Raises Fenced or Unavailable."""
+        if self._end() > self.offset + MARKER:
+            raise Fenced
 
     def commit(self, batch: Batch) -> None:
         ring = self._ring_records(batch.ring)

@@ -264,7 +264,11 @@ class Ownership:
         except BaseException:
             await asyncio.shield(asyncio.to_thread(writer.close))
             raise
-        return KafkaLog(writer, partition.database, self._topics, number, owner.epoch, offset, self._schemas)
+
+        def end() -> int:
+            return self._admin.ends([place], committed=False)[place]
+
+        return KafkaLog(writer, partition.database, self._topics, number, owner.epoch, offset, end, self._schemas)
 
     def _must_be_newer(self, generation: int) -> None:
         """Raises Fenced if an owner came by a newer assignment than ours.
@@ -302,7 +306,7 @@ class Ownership:
             for waiting, _ in batch.answers:
                 answer_one(waiting, NotReady(UNKNOWN))
             return
-        there = not batch.rows or partition.has_commit(batch.first, batch.id)
+        there = bool(batch.rows) and partition.has_commit(batch.first, batch.id)
         structlog.get_logger().info(
             "the outcome of a commit was found out",
             partition=partition.number,

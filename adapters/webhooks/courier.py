@@ -43,8 +43,16 @@ class Answer(msgspec.Struct, frozen=True):
 class Courier:
     """Makes lines. `private` lets deliveries go to plain HTTP and to addresses near us."""
 
-    def __init__(self, resolve: Resolve, *, private: bool = False, trust: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        resolve: Resolve,
+        *,
+        private: bool = False,
+        trust: ssl.SSLContext | None = None,
+        patience: float = ANSWER,
+    ) -> None:
         self._resolve = resolve
+        self._patience = patience
         self._private = private
         self._trust = trust or httpx.create_ssl_context()
 
@@ -53,16 +61,17 @@ class Courier:
         return objection(url, private=self._private)
 
     def line(self) -> "Line":
-        return Line(self._resolve, self._private, self._trust)
+        return Line(self._resolve, self._private, self._trust, self._patience)
 
 
 class Line:
     """One webhook's: it keeps a connection between deliveries that follow each other."""
 
-    def __init__(self, resolve: Resolve, private: bool, trust: ssl.SSLContext) -> None:
+    def __init__(self, resolve: Resolve, private: bool, trust: ssl.SSLContext, patience: float) -> None:
         self._resolve = resolve
         self._private = private
         self._trust = trust
+        self._patience = patience
         self._host = ""
         self._transport = self._new_transport()
 
@@ -78,10 +87,10 @@ class Line:
         if because := objection(url, private=self._private):
             return Answer(None, because)
         try:
-            async with asyncio.timeout(ANSWER):
+            async with asyncio.timeout(self._patience):
                 return await self._send(httpx.URL(url), headers, body)
         except TimeoutError:
-            return Answer(None, f"there was no answer within {ANSWER:.0f} seconds")
+            return Answer(None, f"there was no answer within {self._patience:.0f} seconds")
         except Refused as refused:
             return Answer(None, str(refused))
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as problem:
@@ -108,7 +117,7 @@ class Line:
             content=body,
             extensions={
                 "sni_hostname": host,
-                "timeout": {"connect": CONNECT, "read": ANSWER, "write": ANSWER, "pool": ANSWER},
+                "timeout": {"connect": CONNECT},
             },
         )
         response = await self._transport.handle_async_request(request)
@@ -149,9 +158,6 @@ def _reason(problem: Exception) -> str:
         if isinstance(cause, ssl.SSLError):
             return "no secure connection could be made"
         cause = cause.__cause__ or cause.__context__
-    match problem:
-        case httpx.ConnectError() | httpx.ConnectTimeout():
-            return "no connection could be made"
-        case httpx.TimeoutException():
-            return f"there was no answer within {ANSWER:.0f} seconds"
+    if isinstance(problem, httpx.ConnectError | httpx.ConnectTimeout):
+        return "no connection could be made"
     return "the connection broke before there was an answer"

@@ -117,9 +117,8 @@ class Dispatcher:
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, *self._roster.partings, return_exceptions=True)
-        for hook in self._roster.all():
-            await self._delivering.say(hook)
-            await hook.hang_up()
+        hooks = self._roster.all()
+        await asyncio.gather(*(hook.hang_up() for hook in hooks), *(self._delivering.say(hook) for hook in hooks))
         await self._readers.close()
         await self._book.close()
         self._resolver.close()

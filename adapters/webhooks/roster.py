@@ -86,10 +86,10 @@ class Roster:
         new = [each for each in tenants if each not in self._looked_at and self._mine(each)]
         for start in range(0, len(new), CHUNK):
             chunk = new[start : start + CHUNK]
-            # Before they are read: what is recorded from now on is brought by commits.
-            self._looked_at.update(chunk)
+            # What is recorded from now on is brought by commits.
             for tenant in await self._readers.read(partial(has_webhooks, self._history, chunk)):
                 await self.load(tenant)
+            self._looked_at.update(chunk)
 
     def leave(self, hook: Hook) -> None:
         """Stop what is under way: it is not delivered to any more, or not now."""

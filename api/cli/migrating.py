@@ -2,13 +2,17 @@
 
 import asyncio
 import os
+import shutil
 import time
+from contextlib import closing
 from enum import StrEnum
 from typing import Annotated, Any
 
+import psycopg
 import typer
 
 from adapters.embedded.tail import remembered_in
+from adapters.embedded_postgres import EmbeddedPostgres
 from adapters.index.database import Database
 from adapters.index.evidence import LogBroken, LogEvidence
 from adapters.kafka.ledger import KafkaOptions
@@ -93,6 +97,7 @@ async def _move(folder: DataFolder, configuration: Configuration, kafka: KafkaCo
                 copied = await migrating.copy(advance)
             with progress("Comparing with Kafka") as advance:
                 compared = await migrating.compare(advance)
+        await asyncio.to_thread(_forget_views, folder, configuration.postgres)
         mark_as_moved(folder, kafka.prefix)
     finally:
         source.close()
@@ -103,6 +108,23 @@ async def _move(folder: DataFolder, configuration: Configuration, kafka: KafkaCo
         "keys": compared.keys,
         "copied_now": copied.events,
     }
+
+
+def _forget_views(folder: DataFolder, postgres: str | None) -> None:
+    """The stored views were made of a log with other places: the first node on Kafka makes them from zero."""
+    EmbeddedPostgres(folder.postgres).stop()
+    shutil.rmtree(folder.postgres, ignore_errors=True)
+    if postgres is None:
+        return
+    try:
+        with closing(psycopg.connect(postgres, autocommit=True, connect_timeout=10)) as connection:
+            if connection.execute("SELECT to_regclass('muniment.live_generation')").fetchone() != (None,):
+                connection.execute("DELETE FROM muniment.live_generation")
+    except psycopg.Error as problem:
+        raise Failed(
+            f"all is copied, but the views in MUNIMENT_POSTGRES, which have to be made anew, can't be written "
+            f"({type(problem).__name__}): see to that, and run the command again"
+        ) from problem
 
 
 def clock() -> int:

@@ -83,7 +83,6 @@ class AdvanceWebhook(Command):
 
     permission = "webhooks:manage"
     while_suspended = True
-    while_deleted = True
     webhook: WebhookId
     turn: int
     reached: int
@@ -97,7 +96,6 @@ class GiveUpDelivery(Command):
 
     permission = "webhooks:manage"
     while_suspended = True
-    while_deleted = True
     webhook: WebhookId
     turn: int | None
     failed: WebhookDeliveryFailed
@@ -111,7 +109,6 @@ class SettleDeadLetter(Command):
 
     permission = "webhooks:manage"
     while_suspended = True
-    while_deleted = True
     webhook: WebhookId
     position: int
 
@@ -124,7 +121,6 @@ class DisableWebhook(Command):
 
     permission = "webhooks:manage"
     while_suspended = True
-    while_deleted = True
     webhook: WebhookId
     reason: Code
     since: Instant
@@ -169,11 +165,6 @@ class KnownDelivery(KnownWebhook):
             case WebhookDeadLetterDelivered():
                 self.letter = "delivered"
 
-    @property
-    def takes_notes(self) -> bool:
-        """Whether what the node found out still matters to anybody."""
-        return self.lives and not self.tenant_deleted
-
 
 def decide(command: DeliveriesCommand, known: KnownDelivery) -> list[Event]:
     match command:
@@ -189,19 +180,18 @@ def decide(command: DeliveriesCommand, known: KnownDelivery) -> list[Event]:
                 raise Missing("the webhook has no dead letter of that position")
             return [] if known.letter == "retrying" else [WebhookRetryRequested(webhook, position)]
         case AdvanceWebhook(webhook, turn, reached):
-            is_news = known.takes_notes and turn == known.turn and reached > known.reached
+            is_news = known.lives and turn == known.turn and reached > known.reached
             return [WebhookAdvanced(webhook, reached)] if is_news else []
         case GiveUpDelivery(webhook, turn, failed):
-            if not known.takes_notes or turn not in (None, known.turn):
+            if not known.lives or turn not in (None, known.turn):
                 return []
             in_order = turn is not None and failed.failed_position > known.reached
             return [failed, WebhookAdvanced(webhook, failed.failed_position)] if in_order else [failed]
         case SettleDeadLetter(webhook, position):
-            is_news = known.takes_notes and known.letter in ("dead", "retrying")
+            is_news = known.lives and known.letter in ("dead", "retrying")
             return [WebhookDeadLetterDelivered(webhook, position)] if is_news else []
         case DisableWebhook(webhook, reason, since):
-            is_news = known.takes_notes and known.life == "active"
-            return [WebhookDisabled(webhook, reason, since)] if is_news else []
+            return [WebhookDisabled(webhook, reason, since)] if known.life == "active" else []
         case _:
             assert_never(command)
 

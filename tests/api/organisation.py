@@ -18,7 +18,7 @@ PERMISSIONS = sorted(TENANT_PERMISSIONS)
 
 
 def organisation(node: NodeProcess, name: str) -> Organisation:
-    """A tenant with a user in a group, a directory, a role, a key, a flag and a setting."""
+    """A tenant with a user in a group, a directory, a role, a key, a flag, a webhook to nowhere, and a setting."""
     with node.client() as operator:
 
         def make(path: str, body: dict[str, Any]) -> Any:
@@ -36,6 +36,7 @@ def organisation(node: NodeProcess, name: str) -> Organisation:
         operator.put(f"{base}/roles/{role}/assignments/{user}", json={}).raise_for_status()
         issued = make(f"{base}/keys", {"permissions": PERMISSIONS})
         flag = make(f"{base}/flags", {"key": "shiny"})["id"]
+        webhook = make(f"{base}/webhooks", {"url": "https://receiver.invalid/"})["id"]
         operator.put(f"{base}/settings/color", json={"value": "blue"}).raise_for_status()
     return Organisation(
         ids={
@@ -48,6 +49,8 @@ def organisation(node: NodeProcess, name: str) -> Organisation:
             "subject": user,
             "key": issued["id"],
             "flag": flag,
+            "webhook": webhook,
+            "position": "1",
             "setting": "color",
         },
         key=issued["key"],
@@ -64,6 +67,9 @@ def organisation(node: NodeProcess, name: str) -> Organisation:
             "define_flag": {"key": "new"},
             "change_flag_default": {"default_variant": "on"},
             "target_flag": {"variant": "on"},
+            "create_webhook": {"url": "https://receiver.invalid/"},
+            "change_webhook": {"patience_seconds": 90},
+            "replay_webhook": {"from_position": 1},
             "change_setting": {"value": "red"},
             "rename_tenant": {"name": "Other"},
         },

@@ -1,6 +1,7 @@
 """A person's export: all that is recorded about them, and of others only what is theirs to know."""
 
 import json
+import uuid
 
 import pytest
 
@@ -94,3 +95,20 @@ def test_nobody_is_not_found(node: NodeProcess, office: Organisation) -> None:
     with node.client() as client:
         answer = client.get(f"/v1/tenants/{office.ids['tenant']}/users/usr_{'0' * 32}/export")
     assert answer.status_code == 404
+
+
+def test_a_retry_of_a_change_is_answered_as_it_was_also_when_the_user_is_gone(node: NodeProcess) -> None:
+    office = organisation(node, f"retries {uuid.uuid4()}")
+    path = f"/v1/tenants/{office.ids['tenant']}/users/{office.ids['user']}"
+    key = {"Idempotency-Key": "first"}
+    with node.client(office.key) as client:
+        first = client.patch(path, json={"display_name": "Somebody"}, headers=key)
+        assert first.status_code == 200
+        assert client.patch(path, json={"display_name": "Somebody else"}).status_code == 200
+        again = client.patch(path, json={"display_name": "Somebody"}, headers=key)
+        assert (again.status_code, again.json()) == (200, first.json())
+        assert client.delete(path).status_code == 200
+        again = client.patch(path, json={"display_name": "Somebody"}, headers=key)
+        assert (again.status_code, again.json()["display_name"]) == (200, "Somebody")
+        assert client.patch(path, json={"display_name": "Nobody"}).status_code == 404
+        assert client.patch(path, json={"display_name": "Nobody"}, headers={"Idempotency-Key": "2"}).status_code == 404

@@ -205,20 +205,6 @@ def test_a_webhook_that_is_not_there_can_not_be_changed(command: Command) -> Non
     given(created(), failed(4), REMOVED).when(command).then_refused("the webhook does not exist", Missing)
 
 
-def test_the_node_tells_a_deleted_tenant_nothing() -> None:
-    for command in (
-        AdvanceWebhook(HOOK, 1, 9),
-        GiveUpDelivery(HOOK, 1, failed(9)),
-        SettleDeadLetter(HOOK, 9),
-        DisableWebhook(HOOK, DISABLED.reason, BEFORE),
-    ):
-        known = KnownDelivery(NOW)
-        for position, event in enumerate((created(), failed(9)), 1):
-            known.evolve(Recorded(PLANET_EXPRESS, position, Instant(position), event))
-        known.tenant_deleted = True
-        assert decide(command, known) == []
-
-
 def test_a_secret_is_spelt_as_the_standard_has_it() -> None:
     secret = secret_from(bytes(range(32)))
     assert secret.startswith("whsec_")

@@ -24,7 +24,8 @@ _names = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def settings(kafka: Brokers, shared_database: str) -> dict[str, str]:
-    return settings_of(kafka.servers, fresh_prefix(), shared_database)
+    shared = settings_of(kafka.servers, fresh_prefix(), shared_database)
+    return {**shared, "MUNIMENT_PUBLIC_URL": "https://muniment.example"}
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,16 @@ from tests.torture.questions import QUESTIONS
 from tests.torture.town import Town
 from tests.torture.wishes import KINDS, request_of
 
-TIMEOUT: Final = httpx.Timeout(8.0, connect=2.0)
+TIMEOUTS: Final = (httpx.Timeout(8.0, connect=2.0), httpx.Timeout(30.0, connect=2.0))
+"""Who waits longer is answered also by a node that has stood still."""
+PATIENT: Final = 0.3
+"""Of all clients' requests, those that wait longer."""
 PATIENCE: Final = 60.0
 """Seconds after which a client does not ask again any more."""
 REFUSALS: Final = frozenset({403, 404, 409, 412})
 UNKNOWN: Final = frozenset({0, 429, 502, 503, 504})
 """Answers that don't say what became of a command."""
-UNKEYED: Final = 0.1
+UNKEYED: Final = 0.2
 """Of all commands, that carry no Idempotency-Key; they are never sent twice."""
 GIVEN_UP: Final = 0.1
 """Of all commands without an answer, that are never asked about again."""
@@ -31,18 +34,18 @@ class Nodes:
     def __init__(self, urls: Sequence[str], key: str) -> None:
         headers = {"Authorization": f"Bearer {key}"}
         self._clients = [
-            httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT, trust_env=False) for url in urls
+            httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUTS[0], trust_env=False) for url in urls
         ]
 
     def __len__(self) -> int:
         return len(self._clients)
 
     async def send(
-        self, node: int, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+        self, node: int, method: str, path: str, body: Any, headers: dict[str, str], timeout: httpx.Timeout
     ) -> httpx.Response | None:
         """None: no answer."""
         try:
-            return await self._clients[node].request(method, path, json=body, headers=headers)
+            return await self._clients[node].request(method, path, json=body, headers=headers, timeout=timeout)
         except httpx.HTTPError:
             return None
 
@@ -87,7 +90,8 @@ class Client:
         while True:
             node, correlation = chance.randrange(len(self._nodes)), f"{name}-{len(asked.attempts) + 1}"
             call = time.monotonic()
-            answer = await self._nodes.send(node, method, path, body, {**headers, "X-Request-ID": correlation})
+            named = {**headers, "X-Request-ID": correlation}
+            answer = await self._nodes.send(node, method, path, body, named, self._timeout())
             asked.end = time.monotonic()
             status = answer.status_code if answer is not None else 0
             asked.attempts.append(Attempt(correlation, node, call, asked.end, status))
@@ -126,7 +130,7 @@ class Client:
             headers["Muniment-Position"] = f"{town.tenant}:{asked.position}"
         node, call = self._chance.randrange(len(self._nodes)), time.monotonic()
         path = f"/v1/tenants/{town.tenant}{QUESTIONS[kind].path.format(subject)}"
-        answer = await self._nodes.send(node, "GET", path, None, headers)
+        answer = await self._nodes.send(node, "GET", path, None, headers, self._timeout())
         read = Read(self._number, town.tenant, kind, subject, node, call, time.monotonic(), 0)
         if answer is None or answer.status_code in UNKNOWN:
             self._notes.unread += 1
@@ -141,6 +145,9 @@ class Client:
             self._surprised(f"read {kind}", node, answer)
             return
         self._notes.reads.append(read)
+
+    def _timeout(self) -> httpx.Timeout:
+        return TIMEOUTS[self._chance.random() < PATIENT]
 
     def _surprised(self, what: str, node: int, answer: httpx.Response) -> None:
         detail = answer.json().get("detail") if "json" in answer.headers.get("content-type", "") else ""

@@ -53,7 +53,7 @@ class Ran(msgspec.Struct):
 
 def torture(deployment: Deployment, plan: Plan, say: Callable[[str], None] = lambda _: None) -> Ran:
     """Runs the plan; answers the evidence, for `checker.check`."""
-    notes = Notes(tenants=[_make_tenant(deployment, number) for number in range(plan.tenants)])
+    notes = Notes(tenants=[make_tenant(deployment, number) for number in range(plan.tenants)])
     began = time.monotonic()
     faults = asyncio.run(_under_load(deployment, plan, notes, say))
     seconds = time.monotonic() - began
@@ -107,7 +107,7 @@ def _told(fault: Fault, notes: Notes) -> str:
     return f"{fault.kind} ({fault.target}, {lasted}); {waited}; {notes.answered} answered {fault.problem}".rstrip()
 
 
-def _make_tenant(deployment: Deployment, number: int) -> str:
+def make_tenant(deployment: Deployment, number: int) -> str:
     """Asked again until it is there; its events are known by their correlation."""
 
     def made() -> str | None:

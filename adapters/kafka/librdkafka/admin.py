@@ -37,6 +37,7 @@ _PASSING = (
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError._UNKNOWN_PARTITION,
+    KafkaError._NOENT,
     KafkaError._TRANSPORT,
 )
 
@@ -94,12 +95,12 @@ class LibrdkafkaAdmin:
         return self._asked("a group's members", lambda admin, seconds: _members(admin, group, seconds))
 
     def _asked(self, doing: str, ask: Callable[[AdminClient, float], T]) -> T:
-        """The answer, asked again while leaders and coordinators move."""
+        """The answer, asked again while things move, by a fresh client: an old one remembers who led what, and when."""
         deadline = time.monotonic() + _LIMIT
         with self._lock:
-            if self._admin is None:
-                self._admin = made(AdminClient, {**self._connection, "error_cb": self._outage.hear}, doing)
             while True:
+                if self._admin is None:
+                    self._admin = made(AdminClient, {**self._connection, "error_cb": self._outage.hear}, doing)
                 try:
                     answer = ask(self._admin, max(0.001, deadline - time.monotonic()))
                     self._outage.words = ""
@@ -109,6 +110,7 @@ class LibrdkafkaAdmin:
                     found = error_of(error)
                     if found is None or found.code() not in _PASSING or time.monotonic() + _PAUSE > deadline:
                         raise unavailable(doing, error, self._outage) from error
+                    self._admin = None
                     time.sleep(_PAUSE)
 
     def close(self) -> None:

@@ -88,7 +88,7 @@ class PythonAdmin:
             old = which in self._open
             try:
                 return ask(self._client(which, deadline, doing), deadline)
-            except (KafkaError, OSError) as error:
+            except (KafkaError, OSError, RuntimeError) as error:
                 self._drop(which)
                 again = old or isinstance(error, RetriableError)
                 if not again or time.monotonic() + _PAUSE > deadline:

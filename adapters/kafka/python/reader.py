@@ -73,7 +73,7 @@ class PythonReader:
             batches = self._consumer.poll(int(seconds * 1000), most)
         except (OffsetOutOfRangeError, LogTruncationError) as error:
             raise Unavailable(self._gone(error)) from error
-        except KafkaError as error:
+        except (KafkaError, OSError, RuntimeError) as error:
             raise unavailable("reading", error) from error
         if not batches:
             self._listen()

@@ -122,7 +122,8 @@ def prefix(secured_kafka: Cluster) -> str:
 
 @pytest.mark.parametrize("client", LIBRARIES)
 async def test_a_node_can_do_its_work(node: Node, prefix: str, client: str) -> None:
-    async with running(node(prefix, client)) as log:
+    given = node(prefix, client)
+    async with running(given) as log:
         before, _ = log.history.head(HERE)
         keys = NewKeys()
         log.keyring.new_subject(keys, HERE, f"{SOMEBODY}-{client}")
@@ -130,12 +131,12 @@ async def test_a_node_can_do_its_work(node: Node, prefix: str, client: str) -> N
         await log.kafka.fence.reach(HERE)
         assert log.history.head(HERE)[0] == before + 1
         assert await log.kafka.other_members() == []
-        begins = log.kafka.topics.of_ledger(0), log.kafka.topics.of_keyring(0)
-        admin = connect(log.kafka._options.settings).admin()
+        places = log.kafka.topics.of_ledger(0), log.kafka.topics.of_keyring(0)
+        admin = connect(given.settings).admin()
         try:
-            ends = admin.ends(begins, committed=True)
-            assert all(admin.begins([place])[place] < ends[place] for place in begins)
-            assert admin.offsets_at(begins[:1], 0) == {begins[0]: 0}
+            ends = admin.ends(places, committed=True)
+            assert all(admin.begins([place])[place] < ends[place] for place in places)
+            assert admin.offsets_at(places[:1], 0) == {places[0]: 0}
         finally:
             admin.close()
 
@@ -146,8 +147,8 @@ async def test_a_node_reads_it_all_again(node: Node, prefix: str, client: str) -
         await first.owner.execute(work(note(b"there")))
         head = first.history.head(HERE)[0]
         tree = first.kafka.evidences.tree(HERE)
-    options = node(prefix, client)
-    fresh = msgspec.structs.replace(options, folder=options.folder.with_name(f"{client}-again"))
+    given = node(prefix, client)
+    fresh = msgspec.structs.replace(given, folder=given.folder.with_name(f"{client}-again"))
     async with running(fresh, join=False) as again:
         assert again.history.head(HERE)[0] == head
         assert again.kafka.evidences.tree(HERE) == tree

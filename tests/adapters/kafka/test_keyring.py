@@ -153,3 +153,18 @@ def keys_in(servers: str, topic: str) -> set[str]:
     reader.close()
     admin.close()
     return found
+
+
+async def test_somebody_may_have_keys_of_two_nodes(kafka: Brokers, tmp_path: Path) -> None:
+    prefix = fresh_prefix()
+    first, second = (options(kafka.servers, prefix, tmp_path / name) for name in "ab")
+    async with running(first) as one, running(second, join=False) as other:
+        _, _, position = await record_name(one)
+        await read(other, position)
+        someone = "key_" + "5" * 32
+        one.keyring.new_subject(NewKeys(), HERE, someone)  # made, and never needed
+        keys = NewKeys()
+        sealed = other.keyring.seal(keys, HERE, someone, "request", NAME)
+        assert one.kafka.keyrings.adopt(HERE, keys)
+        await execute(one, note(sealed.key.encode()), keys=keys)
+        assert one.keyring.unseal(HERE, "request", sealed) == NAME

@@ -1,0 +1,406 @@
+"""An embedded ledger moved to Kafka: every position, byte, commit and key is there, once, however often it was killed."""
+
+import asyncio
+import random
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from adapters.index.database import Database
+from adapters.index.ring import RingChange
+from adapters.kafka.client import Place
+from adapters.kafka.clients import connect
+from adapters.kafka.ledger import KafkaOptions
+from adapters.kafka.log import SchemaIds
+from adapters.kafka.migrated import Compared, NotMigrated
+from adapters.kafka.migrating import Copied, migration
+from adapters.kafka.outside_registry import Swap
+from adapters.kafka.settings import KafkaSettings
+from adapters.keyring import WrongRootKey
+from domain.directory.life import SubjectErased
+from domain.event import Event, Sealed
+from domain.ids import Handle, TenantId, UserId
+from domain.ledger import Idempotency, KeyReused, NewKeys, Outcome
+from projections.every import EVERY_VIEW
+from schemas.registry import published
+from tests.adapters.index import logs as embedded
+from tests.adapters.index.logs import ROOT_KEY, Log, data_of, fresh_key, note, work
+from tests.adapters.kafka.dying_migration import DyingMigration
+from tests.adapters.kafka.logs import KafkaLog, now, options, running
+from tests.histories import events_that
+from tests.kafka.fixtures import Brokers, fresh_prefix
+from tests.node import until
+
+pytestmark = pytest.mark.timeout(300)
+
+TENANTS = tuple(TenantId(f"ten_{number}") for number in range(1, 8))
+PARTITIONS = 3
+
+
+class Secret(NamedTuple):
+    """A name that was sealed, and what it is."""
+
+    tenant: TenantId
+    subject: str
+    sealed: Sealed
+    handle: Handle
+    value: str
+
+
+class Told(NamedTuple):
+    """All that a ledger tells, whichever holds it."""
+
+    stored: dict[TenantId, list[tuple[int, bytes]]]
+    commits: dict[tuple[str, int], bytes]
+    roots: dict[TenantId, bytes]
+    opened: list[tuple[str | None, Handle | None]]
+    epoch: int
+
+
+def events(count: int) -> list[Event]:
+    """Any events that there are."""
+    found: list[Event] = []
+
+    @settings(
+        max_examples=count,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.lists(events_that(EVERY_VIEW), min_size=1, max_size=10))
+    def collect(some: list[Event]) -> None:
+        found.extend(some)
+
+    collect()
+    return found
+
+
+class History:
+    """What was recorded in an embedded ledger, with the secrets in it."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder = folder
+        self.secrets: list[Secret] = []
+        self.keyed: list[tuple[Idempotency, Outcome]] = []
+        self._random = random.Random(seed)
+        self._events = events(40)
+        folder.mkdir(exist_ok=True)
+
+    async def go_on(self, commands: int) -> None:
+        """Commits of several commands of several tenants; now and then somebody is erased."""
+        async with embedded.running(self.folder) as log:
+            while commands > 0:
+                size = self._random.randint(1, 12)
+                await asyncio.gather(*(self._record(log) for _ in range(size)))
+                commands -= size
+
+    async def _record(self, log: Log) -> None:
+        choose = self._random
+        tenant, keys = choose.choice(TENANTS), NewKeys()
+        subject, value = UserId(f"usr_{choose.getrandbits(64):x}"), f"name {choose.random()}"
+        some = choose.choices(self._events, k=choose.randint(0, 3))
+        sealed = log.keyring.seal(keys, tenant, subject, "name", value)
+        handle = log.keyring.handle(keys, tenant, "name", value)
+        recorded = note((sealed.key + handle).encode(), f"user:{subject}", "kind:random")
+        key = fresh_key()
+        given = work(*some, recorded, tenant=tenant, keys=keys, idempotency=key)
+        self.keyed.append((key, await log.sequencer.execute(given)))
+        self.secrets.append(Secret(tenant, subject, sealed, handle, value))
+        if choose.random() < 0.2:
+            await self.erase(log, choose.choice(self.secrets))
+
+    async def erase(self, log: Log, whom: Secret) -> None:
+        erased = SubjectErased(UserId(whom.subject), (whom.handle,))
+        await log.sequencer.execute(work(erased, tenant=whom.tenant))
+
+    async def told(self) -> Told:
+        async with embedded.running(self.folder) as log:
+            return tell(log.history, log.keyring, log.keyring.epoch, [log.database], self.secrets)
+
+
+def tell(history: Any, keyring: Any, epoch: int, databases: Iterable[Database], secrets: list[Secret]) -> Told:
+    stored = {tenant: [(at, bytes(each)) for at, each in history.stored(tenant, 0, 100_000)] for tenant in TENANTS}
+    commits: dict[tuple[str, int], bytes] = {}
+    roots: dict[TenantId, bytes] = {}
+    for database in databases:
+        with database.reading() as connection:
+            for tenant, position, id in connection.execute(
+                "SELECT t.tenant, e.position, c.id FROM commits c JOIN tenants t ON t.number = e.tenant "
+                "JOIN events e ON e.sequence BETWEEN c.first AND c.first + c.count - 1"
+            ):
+                commits[tenant, position] = id
+            roots.update(connection.execute("SELECT tenant, frontier FROM tenants"))
+    opened = [
+        (keyring.unseal(each.tenant, "name", each.sealed), keyring.find_handle(each.tenant, "name", each.value))
+        for each in secrets
+    ]
+    return Told(stored, commits, roots, opened, epoch)
+
+
+def told_by(log: KafkaLog, secrets: list[Secret]) -> Told:
+    kafka = log.kafka
+    databases = [each.database for each in kafka.partitions]
+    return tell(kafka.histories, kafka.keyrings, kafka.keyrings.epoch, databases, secrets)
+
+
+async def migrate(folder: Path, given: KafkaOptions, schemas: SchemaIds | None = None) -> tuple[Copied, Compared]:
+    source = Database(folder / "ledger.db")
+    try:
+        async with migration(source, given, ROOT_KEY, now, schemas) as migrating:
+            return await migrating.copy(), await migrating.compare()
+    finally:
+        source.close()
+
+
+def count(told: Told) -> int:
+    return sum(map(len, told.stored.values()))
+
+
+@pytest.mark.parametrize("client", ["kafka-python", "librdkafka"])
+async def test_all_is_there_as_it_was(kafka: Brokers, tmp_path: Path, client: str) -> None:
+    history, prefix = History(tmp_path / "source", 1), fresh_prefix()
+    await history.go_on(150)
+    before = await history.told()
+    given = options(kafka.servers, prefix, tmp_path / "index", client=client, partitions=PARTITIONS)
+    copied, compared = await migrate(history.folder, given)
+    assert copied.events == compared.events == count(before)
+    assert (copied.keys, compared.tenants) == (compared.keys, len(TENANTS))
+    assert before.epoch > 5
+    assert {None} < {value for value, _ in before.opened}
+    for name in ("index", "another index"):  # the one that was made on the way, and one that is made of Kafka alone
+        given = options(kafka.servers, prefix, tmp_path / name, partitions=PARTITIONS)
+        async with running(given, join=False) as log:
+            assert told_by(log, history.secrets) == before
+            assert len([each for each in log.kafka.partitions if each.sequence]) > 1
+
+
+async def test_the_ledger_goes_on_in_kafka(kafka: Brokers, tmp_path: Path) -> None:
+    history, prefix = History(tmp_path / "source", 2), fresh_prefix()
+    await history.go_on(60)
+    before = await history.told()
+    given = options(kafka.servers, prefix, tmp_path / "index", partitions=PARTITIONS)
+    await migrate(history.folder, given)
+    async with running(given) as log:
+        kafka_of = log.kafka.owner_of
+        for key, first in history.keyed[-20:]:
+            again = await kafka_of(first.tenant).execute(work(note(b"never"), tenant=first.tenant, idempotency=key))
+            assert (again.repeated, again.position, again.instant) == (True, first.position, first.instant)
+            assert data_of(again.events) == data_of(first.events)
+            other = Idempotency(key.key, b"another body")
+            with pytest.raises(KeyReused):
+                await kafka_of(first.tenant).execute(work(note(b"never"), tenant=first.tenant, idempotency=other))
+        for tenant in TENANTS:
+            keys = NewKeys()
+            known = next(each for each in history.secrets if each.tenant == tenant)
+            open = log.kafka.keyrings.unseal(tenant, "name", known.sealed)
+            sealed = log.kafka.keyrings.seal(keys, tenant, known.subject, "name", known.value)
+            assert (sealed.key == known.sealed.key) is (open is not None)
+            position = (await kafka_of(tenant).execute(work(note(b"more"), tenant=tenant))).position
+            assert position == len(before.stored[tenant]) + 1
+    async with running(options(kafka.servers, prefix, tmp_path / "another", partitions=PARTITIONS), join=False) as log:
+        after = told_by(log, history.secrets)
+        assert after.opened == before.opened
+        assert {each: stored[:-1] for each, stored in after.stored.items()} == before.stored
+        await asyncio.to_thread(log.kafka.evidences.check)
+
+
+async def test_killed_again_and_again_it_copies_everything_once(kafka: Brokers, tmp_path: Path) -> None:
+    history, prefix = History(tmp_path / "source", 3), fresh_prefix()
+    await history.go_on(150)
+    before = await history.told()
+    client = connect(KafkaSettings(kafka.servers))
+    admin = client.admin()
+    given = options(kafka.servers, prefix, tmp_path / "index", partitions=PARTITIONS)
+
+    def records(topic: str) -> int:
+        if admin.topic(f"{prefix}.{topic}") is None:
+            return 0
+        places = [Place(f"{prefix}.{topic}", number) for number in range(PARTITIONS)]
+        return sum(admin.ends(places, committed=False).values())
+
+    for topic, more in (("keyring", 20), ("ledger", 30), ("ledger", 60)):
+        had = records(topic)
+        dying = DyingMigration(kafka.servers, prefix, history.folder, given.folder, PARTITIONS)
+        until(lambda: records(topic) >= had + more or dying.is_over, f"{topic} grows")  # noqa: B023
+        assert not dying.is_over
+        dying.kill()
+        if topic == "keyring":
+            shutil.rmtree(given.folder)
+    copied, compared = await migrate(history.folder, given)
+    assert 0 < copied.events < compared.events == count(before)
+    assert copied.keys < compared.keys
+    again, _ = await migrate(history.folder, given)
+    assert again == (0, 0)
+    async with running(options(kafka.servers, prefix, tmp_path / "another", partitions=PARTITIONS), join=False) as log:
+        assert told_by(log, history.secrets) == before
+    admin.close()
+
+
+async def test_what_went_on_after_an_attempt_comes_with_the_next(kafka: Brokers, tmp_path: Path) -> None:
+    history, prefix = History(tmp_path / "source", 4), fresh_prefix()
+    await history.go_on(40)
+    given = options(kafka.servers, prefix, tmp_path / "index", partitions=PARTITIONS)
+    first, _ = await migrate(history.folder, given)
+    early = next(each for each in history.secrets if each.tenant == TENANTS[0])
+    async with embedded.running(history.folder) as log:
+        await history.erase(log, early)
+        blind = NewKeys()
+        log.keyring.blind(blind, TENANTS[1], "retries-2026-01-01", "x")
+        await log.sequencer.execute(work(note(b"1"), tenant=TENANTS[1], keys=blind))
+    await history.go_on(40)
+    second, _ = await migrate(history.folder, given)
+    async with embedded.running(history.folder) as log:
+        await log.sequencer.change_ring(log.keyring.spent_purposes("retries-2", "retries-2026-01-02"))
+    third, compared = await migrate(history.folder, given)
+    before = await history.told()
+    assert before.opened[history.secrets.index(early)] == (None, None)
+    assert first.events + second.events == compared.events == count(before)
+    assert third == (0, 1)  # the key that is destroyed
+    for name in ("index", "another index"):
+        given = options(kafka.servers, prefix, tmp_path / name, partitions=PARTITIONS)
+        async with running(given, join=False) as log:
+            assert told_by(log, history.secrets) == before
+
+
+async def test_ids_of_an_outside_registry_are_only_in_kafka(kafka: Brokers, tmp_path: Path) -> None:
+    history, prefix = History(tmp_path / "source", 5), fresh_prefix()
+    await history.go_on(20)
+    given = options(kafka.servers, prefix, tmp_path / "index", partitions=PARTITIONS)
+    await migrate(history.folder, given, Swap({each.id: each.id + 5_000 for each in published()}))
+    async with running(options(kafka.servers, prefix, tmp_path / "another", partitions=PARTITIONS), join=False) as log:
+        assert told_by(log, history.secrets) == await history.told()
+
+
+async def test_an_empty_ledger_is_moved_too(kafka: Brokers, tmp_path: Path) -> None:
+    async with embedded.running(tmp_path):
+        pass
+    given = options(kafka.servers, fresh_prefix(), tmp_path / "index")
+    assert await migrate(tmp_path, given) == ((0, 0), (0, 0, 0))
+
+
+class TestRefusals:
+    """Whatever is there that is not the beginning of this ledger, it is left as it is."""
+
+    async def test_another_history(self, kafka: Brokers, tmp_path: Path) -> None:
+        mine, other = History(tmp_path / "mine", 6), History(tmp_path / "other", 7)
+        given = options(kafka.servers, fresh_prefix(), tmp_path / "index", partitions=PARTITIONS)
+        await mine.go_on(20)
+        await other.go_on(20)
+        await migrate(mine.folder, given)
+        with pytest.raises(NotMigrated, match="not this ledger's.*MUNIMENT_KAFKA_PREFIX"):
+            await migrate(other.folder, given)
+        assert (await migrate(mine.folder, given))[0] == (0, 0)
+
+    async def test_a_history_that_went_on(self, kafka: Brokers, tmp_path: Path) -> None:
+        history = History(tmp_path / "mine", 8)
+        await history.go_on(20)
+        given = options(kafka.servers, fresh_prefix(), tmp_path / "index", partitions=PARTITIONS)
+        await migrate(history.folder, given)
+        async with running(given) as log:
+            await log.kafka.owner_of(TENANTS[0]).execute(work(note(b"more"), tenant=TENANTS[0]))
+        with pytest.raises(NotMigrated, match="has gone on since"):
+            await migrate(history.folder, given)
+
+    async def test_a_tenant_that_is_not_here(self, kafka: Brokers, tmp_path: Path) -> None:
+        history, given = History(tmp_path / "mine", 9), options(kafka.servers, fresh_prefix(), tmp_path / "index")
+        await history.go_on(5)
+        async with running(given) as log:
+            await log.owner.execute(work(note(b"stranger"), tenant=TenantId("ten_stranger")))
+        with pytest.raises(NotMigrated, match="ten_stranger"):
+            await migrate(history.folder, given)
+
+    async def test_keys_that_were_never_here(self, kafka: Brokers, tmp_path: Path) -> None:
+        history, given = History(tmp_path / "mine", 10), options(kafka.servers, fresh_prefix(), tmp_path / "index")
+        await history.go_on(5)
+        async with running(given) as log:
+            stranger = RingChange()
+            stranger.add_data_key(TENANTS[0], "dek_stranger", "usr_1", b"wrapped")
+            await log.sequencer.change_ring(stranger)
+        with pytest.raises(NotMigrated, match="keys that were never"):
+            await migrate(history.folder, given)
+
+    async def test_a_node_that_runs(self, kafka: Brokers, tmp_path: Path) -> None:
+        history, prefix = History(tmp_path / "mine", 11), fresh_prefix()
+        await history.go_on(5)
+        node = options(kafka.servers, prefix, tmp_path / "node", partitions=PARTITIONS)
+        async with running(node) as log:
+            with pytest.raises(NotMigrated, match=f"a node runs .*{node.address}.*6 seconds"):
+                await migrate(history.folder, options(kafka.servers, prefix, tmp_path / "index"))
+            assert all(each.is_ours and each.takeovers == 1 for each in log.kafka.owners.values())
+
+    async def test_topics_made_anew(self, kafka: Brokers, tmp_path: Path) -> None:
+        history, given = History(tmp_path / "mine", 12), options(kafka.servers, fresh_prefix(), tmp_path / "index")
+        await history.go_on(5)
+        await migrate(history.folder, given)
+        elsewhere = options(kafka.servers, fresh_prefix(), given.folder)
+        with pytest.raises(NotMigrated, match=f"delete {given.folder}"):
+            await migrate(history.folder, elsewhere)
+        shutil.rmtree(given.folder)
+        await migrate(history.folder, elsewhere)
+
+    async def test_brokers_that_do_not_answer(self, tmp_path: Path) -> None:
+        async with embedded.running(tmp_path):
+            pass
+        with pytest.raises(NotMigrated, match="run the command again"):
+            await migrate(tmp_path, options("127.0.0.1:1", fresh_prefix(), tmp_path / "index"))
+
+    async def test_another_root_key(self, kafka: Brokers, tmp_path: Path) -> None:
+        history, given = History(tmp_path / "mine", 13), options(kafka.servers, fresh_prefix(), tmp_path / "index")
+        await history.go_on(5)
+        await migrate(history.folder, given)
+        source = Database(history.folder / "ledger.db")
+        try:
+            with pytest.raises(WrongRootKey):
+                async with migration(source, given, bytes(32), now):
+                    raise AssertionError("it was opened")
+        finally:
+            source.close()
+
+
+class TestComparing:
+    """What is compared is compared in full."""
+
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
+            ("UPDATE events SET stored = stored || x'00' WHERE sequence = 3", "is not whole"),
+            ("UPDATE tenants SET frontier = zeroblob(length(frontier)) WHERE number = 1", "is not whole"),
+            ("UPDATE data_keys SET wrapped = wrapped || x'00' WHERE number = 2", "keyring of ten_"),
+            ("UPDATE tenant_keys SET id = id || 'x' WHERE number = 1", "keyring of ten_"),
+            ("UPDATE handles SET lookup = zeroblob(32) WHERE number = 1", "keyring of ten_"),
+            ("DELETE FROM handles WHERE number = 1", "keys that the data folder has not"),
+            ("INSERT INTO destructions (tenant, subject) VALUES ('ten_1', 'usr_1')", "other erasures"),
+        ],
+    )
+    async def test_what_differs_is_seen(
+        self, copied: tuple[Path, KafkaOptions], tmp_path: Path, change: str, says: str
+    ) -> None:
+        folder, given = copied
+        shutil.copy2(folder / "ledger.db", tmp_path)
+        source = Database(tmp_path / "ledger.db")
+        source.writer.execute(change)
+        try:
+            async with migration(source, given, ROOT_KEY, now) as migrating:
+                with pytest.raises(NotMigrated, match=says):
+                    await migrating.compare()
+        finally:
+            source.close()
+
+    @pytest.fixture(scope="class")
+    def copied(self, kafka: Brokers, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, KafkaOptions]:
+        folder = tmp_path_factory.mktemp("copied")
+        given = options(kafka.servers, fresh_prefix(), folder / "index", partitions=PARTITIONS)
+
+        async def copy() -> None:
+            await History(folder, 14).go_on(20)
+            await migrate(folder, given)
+
+        asyncio.run(copy())
+        return folder, given
