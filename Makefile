@@ -1,6 +1,6 @@
 # Muniment's commands. A machine needs Python 3.11 or newer and make; everything else comes from requirements.lock.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check faults bench format lock venv clean
+.PHONY: help run demo test check faults torture bench format lock venv clean
 
 # The first Python on the path that is new enough; PYTHON=... chooses another.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -32,6 +32,9 @@ check: $(INSTALLED) ## Check format, lint, types and import contracts, then run 
 
 faults: $(INSTALLED) ## The long run of kills: fifty times kill -9 under load
 	@MUNIMENT_TEST_KILLS=50 $(BIN)/python -m pytest -o timeout=1800 tests/e2e/test_kills.py
+
+torture: $(INSTALLED) ## Break three nodes on Kafka at random under load and check the log; MINUTES=30 BROKERS=1
+	@$(BIN)/python -m tests.torture --minutes $(or $(MINUTES),30) --brokers $(or $(BROKERS),1) $(ARGS)
 
 bench: $(INSTALLED) ## Print the benchmarks; ROWS=ledger runs one group
 	@$(BIN)/python -m tests.bench $(ROWS)

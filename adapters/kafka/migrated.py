@@ -88,7 +88,7 @@ def _compare_trees(source: Database, trees: dict[str, Frontier]) -> int:
                 )
             raise NotMigrated(f"the history of {tenant} is another one in Kafka: {EMPTY_THEM}")
     if trees:
-        raise NotMigrated(f"Kafka has a history of {next(iter(trees))}, which the data folder has not: {EMPTY_THEM}")
+        raise NotMigrated(f"Kafka has a history of {next(iter(trees))}, which the folder has not: {EMPTY_THEM}")
     return len(tenants)
 
 
@@ -116,7 +116,7 @@ def _compare_rings(source: Database, topics: Topics, rings: dict[tuple[int, byte
                 raise NotMigrated(f"the keyring of {tenant} is another one in Kafka: {EMPTY_THEM}")
             count += 1
     if rings:
-        raise NotMigrated(f"Kafka has keys that the data folder has not, or has destroyed: {EMPTY_THEM}")
+        raise NotMigrated(f"Kafka has keys that the folder has not, or has destroyed: {EMPTY_THEM}")
     return count
 
 

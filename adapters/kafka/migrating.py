@@ -68,7 +68,7 @@ async def migration(
         await asyncio.to_thread(_refuse_nodes, client, options)
         try:
             await target.start()
-            _refuse_trouble(target, options.folder)
+            await _refuse_trouble(target, options.folder)
             target.join()
             await _own(target, TAKE_OVER + options.session_timeout)
             with ThreadPoolExecutor(1, "source") as reader:
@@ -103,7 +103,13 @@ def _refuse_nodes(client: Client, options: KafkaOptions) -> None:
         )
 
 
-def _refuse_trouble(target: KafkaLedger, folder: Path) -> None:
+async def _refuse_trouble(target: KafkaLedger, folder: Path) -> None:
+    """Before anything is written: that the index, if there is one, is of what Kafka holds."""
+    try:
+        async with asyncio.timeout(TAKE_OVER):
+            await target.follower.exclusively(lambda: None)  # it compares them before it does anything
+    except TimeoutError:
+        raise Unavailable(target.follower.trouble or "Kafka did not answer in time") from None
     for each in target.partitions:
         if each.trouble is not None:
             raise NotMigrated(

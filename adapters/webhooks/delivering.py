@@ -15,7 +15,7 @@ import structlog
 from adapters.webhooks.book import Attempt, Book
 from adapters.webhooks.clerk import MOST_TRIES, Clerk
 from adapters.webhooks.courier import Answer, Courier
-from adapters.webhooks.hook import Errand, Hook
+from adapters.webhooks.hook import FAR, Errand, Hook
 from adapters.webhooks.loading import Readers
 from adapters.webhooks.message import Open, message_of
 from adapters.webhooks.signing import signed
@@ -26,8 +26,6 @@ from domain.webhooks import deliveries, secrets
 
 SECOND: Final = 1_000_000
 PAGE: Final = 50
-FAR: Final = 10_000
-"""Positions that can be passed over before it is noted, where nothing of them is told."""
 GONE: Final = 410
 _chance: Final = SystemRandom().random
 

@@ -7,7 +7,7 @@ what it tells from history; a tenant that changes hands is loaded again by the n
 import asyncio
 import contextlib
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -123,13 +123,20 @@ class Dispatcher:
         await self._book.close()
         self._resolver.close()
 
-    def committed(self, recorded: Iterable[Recorded], heads: Mapping[TenantId, int]) -> None:
+    def committed(self, recorded: Collection[Recorded], heads: Mapping[TenantId, int]) -> None:
         """What a commit brought; on the event loop."""
         if self._roster.follow(recorded):
             self._roster_wanted.set()
-        for tenant in heads:
+        grown: dict[TenantId, list[Recorded]] = {tenant: [] for tenant in heads if self._roster.of(tenant)}
+        if not grown:
+            return
+        for each in recorded:
+            if each.tenant in grown:
+                grown[each.tenant].append(each)
+        for tenant, events in grown.items():
             for hook in self._roster.of(tenant):
-                self._stir(hook)
+                if not hook.passes_over(events):
+                    self._stir(hook)
 
     def ownership_changed(self) -> None:
         """Other tenants are this node's than before."""

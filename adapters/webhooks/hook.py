@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -16,6 +17,10 @@ BOOKKEEPING: Final = frozenset({life.WebhookAdvanced, deliveries.WebhookTestRequ
 """What no webhook is told in order."""
 ON_REQUEST: Final = frozenset({deliveries.WebhookDeliveryFailed, deliveries.WebhookDeadLetterDelivered})
 """What only those are told that name it, and of other webhooks: what follows from telling must not be told for ever."""
+
+
+FAR: Final = 10_000
+"""Positions that can be passed over before it is said, where nothing of them is told."""
 
 
 class Errand(msgspec.Struct):
@@ -114,6 +119,21 @@ class Hook:
         if kind in ON_REQUEST:
             return named and getattr(event, "webhook", None) != self.id
         return named or not self.known.types
+
+    def passes_over(self, recorded: Sequence[Recorded]) -> bool:
+        """Whether it is told nothing of what was recorded just now, and has nothing else to do: then no turn is spent.
+
+        It must have come to the end of what was there before.
+        """
+        is_at_rest = self.task is None and not self.pending and not self.errands and self.known.life == "active"
+        if not is_at_rest or not recorded or self.read != recorded[0].position - 1:
+            return False
+        if any(self.wants(each.event) for each in recorded):
+            return False
+        self.read = self.place.reached = recorded[-1].position
+        if self.read - self.noted >= FAR:
+            self.noted, self.unsaid = self.read, True
+        return True
 
     def passed(self, entry: Entry) -> None:
         """The next event is dealt with, one way or another."""

@@ -1,7 +1,7 @@
 """The roster: the webhooks that this node delivers to, as the histories of its tenants say, kept current by commits."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import Final
 
@@ -49,7 +49,7 @@ class Roster:
     def all(self) -> list[Hook]:
         return [hook for hooks in self._tenants.values() for hook in hooks.values()]
 
-    def of(self, tenant: TenantId) -> Iterable[Hook]:
+    def of(self, tenant: TenantId) -> Collection[Hook]:
         return self._tenants.get(tenant, {}).values()
 
     def get(self, tenant: TenantId, webhook: WebhookId) -> Hook | None:
