@@ -24,6 +24,8 @@ class KafkaConfiguration(msgspec.Struct, frozen=True):
     """Seconds without a sign of life after which a node's partitions go to others."""
     node_url: str | None = None
     """Under which other nodes reach this one; None: where it listens."""
+    node_ca: str | None = None
+    """PEM: who signed the certificates of the nodes' addresses; None: an authority that the system trusts."""
     registry: dict[str, Any] | None = None
     """An outside registry: url, user, password, ca_file; None where there is none."""
     fencing: bool = True
@@ -52,6 +54,7 @@ def kafka_of(environment: Mapping[str, str]) -> KafkaConfiguration | None:
         min_in_sync=_number(environment, "MIN_IN_SYNC", min(2, replication), 1, replication),
         session=float(_number(environment, "SESSION", 10, 1, 300)),
         node_url=url_of(environment, "MUNIMENT_NODE_URL"),
+        node_ca=_file(environment, "MUNIMENT_NODE_CA"),
         registry=_registry(environment),
         fencing=environment.get("MUNIMENT_KAFKA_TEST_WITHOUT_FENCING") != "this-loses-data",
     )
@@ -84,9 +87,9 @@ def _connection(environment: Mapping[str, str], servers: str) -> dict[str, Any]:
         "password": password,
         "token_url": get("TOKEN_URL"),
         "token_scope": get("TOKEN_SCOPE"),
-        "ca_file": _file(environment, "CA"),
-        "certificate_file": _file(environment, "CERTIFICATE"),
-        "key_file": _file(environment, "KEY"),
+        "ca_file": _file(environment, "MUNIMENT_KAFKA_CA"),
+        "certificate_file": _file(environment, "MUNIMENT_KAFKA_CERTIFICATE"),
+        "key_file": _file(environment, "MUNIMENT_KAFKA_KEY"),
     }
 
 
@@ -134,9 +137,9 @@ def _password(environment: Mapping[str, str]) -> str | None:
 
 
 def _file(environment: Mapping[str, str], name: str) -> str | None:
-    path = environment.get(f"MUNIMENT_KAFKA_{name}") or None
+    path = environment.get(name) or None
     if path is not None and not Path(path).is_file():
-        raise ConfigurationError(f"MUNIMENT_KAFKA_{name} must name a file in PEM form")
+        raise ConfigurationError(f"{name} must name a file in PEM form")
     return path
 
 

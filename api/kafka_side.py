@@ -52,6 +52,7 @@ class KafkaSide:
             topics=TopicSettings(kafka.prefix, kafka.partitions, kafka.replication, kafka.min_in_sync),
             folder=folder,
             address=address,
+            peers_ca=kafka.node_ca,
             session_timeout=kafka.session,
             accept_gap=configuration.accept_clock,
             fencing=kafka.fencing,

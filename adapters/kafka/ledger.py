@@ -38,6 +38,8 @@ class KafkaOptions(msgspec.Struct, frozen=True):
     """Where the indexes are; it can be deleted while no node runs on it."""
     address: str
     """Under which other nodes reach this one."""
+    peers_ca: str | None = None
+    """PEM: who signed the other nodes' certificates; None trusts the system's."""
     session_timeout: float = 10.0
     accept_gap: bool = False
     fencing: bool = True
@@ -86,7 +88,7 @@ class KafkaLedger:
         self.histories = Histories(self.partitions, self._find)
         self.keyrings = Keyrings(self.partitions, self._find)
         self.evidences = Evidences(self.partitions, self._find)
-        self.peers = Peers(Proofs(self._root_key))
+        self.peers = Peers(Proofs(self._root_key), self._options.peers_ca)
         self.follower = Follower(client, self._admin, self.topics, self.partitions, self._applied)
         self.follower.start()
         await self._catch_up()

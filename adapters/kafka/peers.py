@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -65,10 +66,12 @@ class Proofs:
 class Peers:
     """The other nodes, by their addresses. Lives on one event loop."""
 
-    def __init__(self, proofs: Proofs) -> None:
+    def __init__(self, proofs: Proofs, ca_file: str | None = None) -> None:
+        """`ca_file`: PEM, the authorities that other nodes' certificates are from; None trusts the system's."""
         self.proofs = proofs
+        verify = ssl.create_default_context(cafile=ca_file)
         limits = httpx.Limits(max_connections=512, max_keepalive_connections=128, keepalive_expiry=30.0)
-        self._client = httpx.AsyncClient(limits=limits, trust_env=False, follow_redirects=False)
+        self._client = httpx.AsyncClient(verify=verify, limits=limits, trust_env=False, follow_redirects=False)
 
     async def ask(
         self,

@@ -1,6 +1,7 @@
 """The topics of a deployment: their names, where tenants are placed, and whether they are configured safely."""
 
 import hashlib
+import time
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -8,6 +9,7 @@ import msgspec
 
 from adapters.kafka.client import Admin, Place, Topic, Unavailable
 
+PATIENCE: Final = 30.0
 DAY: Final = 86_400_000
 LEDGER_CONFIGS: Final = {
     "cleanup.policy": "delete",
@@ -87,14 +89,22 @@ def prepare_topics(admin: Admin, settings: TopicSettings) -> Topics:
                 settings.replication,
                 {**configs, "min.insync.replicas": str(settings.min_in_sync)},
             )
-            found = admin.topic(name)
-        if found is None:
-            raise Unavailable(f"the topic {name} was made, but the brokers don't show it: try again")
+            found = _shown(admin, name)
         must_be_safe(name, found, settings, compacted=name == keyring)
-    there, rings = admin.topic(ledger), admin.topic(keyring)
-    if there is None or rings is None or there.partitions != rings.partitions:
+    there, rings = _shown(admin, ledger), _shown(admin, keyring)
+    if there.partitions != rings.partitions:
         raise UnsafeTopic(f"{ledger} and {keyring} must have the same number of partitions: make {keyring} anew")
     return Topics(ledger, keyring, f"{settings.prefix}.nodes", there.partitions)
+
+
+def _shown(admin: Admin, name: str) -> Topic:
+    """A topic that was made just now: not every broker knows of it at once. Raises Unavailable."""
+    deadline = time.monotonic() + PATIENCE
+    while (found := admin.topic(name)) is None:
+        if time.monotonic() > deadline:
+            raise Unavailable(f"the topic {name} was made, but the brokers don't show it: look at their logs")
+        time.sleep(0.1)
+    return found
 
 
 def must_be_safe(name: str, topic: Topic, settings: TopicSettings, *, compacted: bool) -> None:

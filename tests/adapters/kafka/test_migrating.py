@@ -358,7 +358,6 @@ class TestRefusals:
 
 
 DIFFERENCES = (
-    ("UPDATE events SET stored = stored || x'00' WHERE sequence = 3", "is not whole"),
     ("UPDATE tenants SET frontier = zeroblob(length(frontier)) WHERE number = 1", "is not whole"),
     ("UPDATE tenants SET tenant = 'ten_other' WHERE number = 1", "ten_other is another one"),
     ("DELETE FROM tenants WHERE number = 1", "which the folder has not"),
@@ -380,10 +379,8 @@ async def test_whatever_differs_is_seen(kafka: Brokers, tmp_path: Path) -> None:
             handle = log.keyring.handle(keys, tenant, "name", "Kif")
             await log.sequencer.execute(work(note((sealed.key + handle).encode()), tenant=tenant, keys=keys))
     await migrate(folder, given)
-    client, topics = (
-        connect(given.settings),
-        Topics(f"{given.topics.prefix}.ledger", f"{given.topics.prefix}.keyring", "", PARTITIONS),
-    )
+    prefix, client = given.topics.prefix, connect(given.settings)
+    topics = Topics(f"{prefix}.ledger", f"{prefix}.keyring", f"{prefix}.nodes", PARTITIONS)
     for change, says in DIFFERENCES:
         changed = folder_of(tmp_path / "changed")
         shutil.copy2(folder / "ledger.db", changed)
