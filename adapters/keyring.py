@@ -5,6 +5,7 @@ one tenant, and is destroyed with it. Handles stand for unique personal values; 
 """
 
 import os
+from collections.abc import Iterable
 from hashlib import blake2b
 from itertools import islice
 from typing import Any, Final
@@ -20,6 +21,7 @@ from domain.event import Sealed
 from domain.ids import DEPLOYMENT, Handle, TenantId
 from domain.ledger import NewKeys
 
+MOST_GONE: Final = 10_000
 MOST_CACHED: Final = 50_000
 LOOKUP: Final = "lookup"
 """The subject of the data key that hashes the values behind handles."""
@@ -64,6 +66,10 @@ class Keyring:
         self._tenant_keys: dict[str, tuple[str, AESGCM]] = {}
         self._handles: dict[tuple[str, bytes], Handle] = {}
         self._seen = SeenValues(database)
+        self._gone: dict[object, None] = {}
+        """Handles, and subjects with their tenants, that were destroyed lately: requests under way may hold them."""
+        self._going: set[object] = set()
+        """Those that a command destroys which is not recorded yet."""
         self._unwritten_tenants: dict[str, tuple[str, bytes]] = {}
         self.epoch: int = database.one("SELECT coalesce(max(number), 0) FROM destructions", ())[0]
         """Counts erasures, so that what was read before one can be told from what is read after."""
@@ -240,62 +246,33 @@ class Keyring:
         for tenant, subject, handles in change.destroyed:
             self.epoch += 1
             self._forget(tenant, subject, frozenset(handles))
+            for each in (*handles, (tenant, subject)):
+                self._gone[each] = None
+                self._going.discard(each)
+        for _ in range(len(self._gone) - MOST_GONE):
+            del self._gone[next(iter(self._gone))]
         for id in change.spent:
             if spent := self._by_id.pop(id, None):
                 self._by_subject.pop((spent.tenant, spent.subject), None)
 
-    def adopt(self, tenant: TenantId, keys: NewKeys) -> bool:
-        """Take over what another node made for a command of this tenant; False if it contradicts what there is.
-
-        Somebody may have two keys, and both open; what hashes values that must be found again may have only one.
-        """
-        own, theirs = self._tenant_keys.get(tenant), keys.tenant_key
-        row = self._database.one("SELECT 1 FROM tenant_keys WHERE tenant = ?", (tenant,))
-        if theirs is not None and (row is not None or own is not None) and (own is None or own[0] != theirs[0]):
+    def is_over(self, tenant: TenantId, keys: NewKeys) -> bool:
+        """Whether something of these was destroyed since, or can't be opened by the tenant's key as it is now."""
+        if keys.tenant_key is not None:
+            now = self._tenant_keys.get(tenant)
+            if now is not None and now[0] != keys.tenant_key[0]:
+                return True
+        if not self._gone and not self._going:
             return False
-        if theirs is None and row is None and keys.keys:
-            return False
-        for handle, lookup in keys.handles.items():
-            if self.known_handle(tenant, lookup) not in (None, handle):
-                return False
-        for id, (subject, _) in keys.keys.items():
-            known = self._loaded_key(tenant, subject) if subject == LOOKUP or is_purpose(subject) else None
-            if known is not None and known.id != id:
-                return False
-        if theirs is not None and own is None:
-            id, wrapped = theirs
-            self._tenant_keys[tenant] = (id, self._unwrap_tenant_key(tenant, id, wrapped))
-            self._unwritten_tenants[tenant] = theirs
-        for id, (subject, wrapped) in keys.keys.items():
-            if id not in self._by_id:
-                known = self._loaded_key(tenant, subject)
-                self._unwrap(id, tenant, subject, wrapped).unwritten = (subject, wrapped)
-                if known is not None and known.unwritten is None:
-                    self._by_subject[tenant, subject] = known
-        for handle, lookup in keys.handles.items():
-            self._handles[tenant, lookup] = handle
-            self._seen.add(short(lookup))
-        return True
+        names = [*keys.handles, *((tenant, subject) for subject, _ in keys.keys.values())]
+        return any(name in self._gone or name in self._going for name in names)
 
-    def followed(self, change: RingChange) -> None:
-        """What another node's commit brought, now in the index: what was made here and never recorded gives way."""
-        for tenant, id, _ in change.tenant_keys.values():
-            self._unwritten_tenants.pop(tenant, None)
-            if (cached := self._tenant_keys.get(TenantId(tenant))) and cached[0] != id:
-                del self._tenant_keys[TenantId(tenant)]
-        for tenant, id, subject, _ in change.data_keys.values():
-            made = self._by_subject.get((tenant, subject))
-            if made is not None and made.unwritten is not None:
-                if made.id == id:
-                    made.unwritten = None
-                else:
-                    self._by_subject.pop((tenant, subject), None)
-                    self._by_id.pop(made.id, None)
-        for tenant, handle, lookup, value in change.handles.values():
-            self._seen.add(value)
-            if (tenant, lookup) in self._handles:
-                self._handles[tenant, lookup] = handle
-        self.came(change)
+    def going(self, tenant: TenantId, subject: str, handles: Iterable[Handle]) -> None:
+        """A command has been decided that destroys these; until its commit nothing may be built on them."""
+        self._going.update((*handles, (tenant, subject)))
+
+    def stay(self) -> None:
+        """What was decided is not recorded after all."""
+        self._going.clear()
 
     def _forget(self, tenant: TenantId, subject: str, handles: frozenset[Handle]) -> None:
         self._by_subject.pop((tenant, subject), None)

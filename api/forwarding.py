@@ -8,10 +8,12 @@ that any node had acknowledged by then.
 import hashlib
 import re
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,8 +23,10 @@ from api.http import problems
 from api.http.json_body import MOST_BYTES
 from api.internal import MOST_BYTES as MOST_BETWEEN_NODES
 from api.kafka_side import KafkaSide
+from api.refusals import problem_of
 from domain.access.secrets import Secret, digest, read
 from domain.ids import DEPLOYMENT, TenantId
+from domain.ledger import NotReady
 
 if TYPE_CHECKING:
     from api.wiring import Node
@@ -33,31 +37,12 @@ MOVED: Final = 421
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _READ_BY_POST: Final = ("/verify", "/.search")
 _TENANT: Final = re.compile(r"/v1/tenants/(ten_[0-9a-f]{32}|_deployment)(/.*)?")
-_NOT_PASSED_ON: Final = frozenset(
-    {
-        "host",
-        "connection",
-        "content-length",
-        "transfer-encoding",
-        "keep-alive",
-        "te",
-        "upgrade",
-        "expect",
-        PROOF,
-        CLIENT,
-    }
+_OF_ONE_HOP: Final = frozenset(
+    {b"connection", b"content-length", b"transfer-encoding", b"keep-alive", b"proxy-connection", b"trailer"}
 )
-_NOT_PASSED_BACK: Final = frozenset(
-    {
-        "connection",
-        "content-length",
-        "transfer-encoding",
-        "keep-alive",
-        "date",
-        "x-request-id",
-        "x-content-type-options",
-    }
-)
+_OURS: Final = frozenset({b"x-request-id", PROOF.encode(), CLIENT.encode()})
+_NOT_PASSED_ON: Final = _OF_ONE_HOP | _OURS | {b"host", b"te", b"upgrade", b"expect"}
+_NOT_PASSED_BACK: Final = _OF_ONE_HOP | {b"date", b"x-request-id", b"x-content-type-options"}
 _HERE: Final = ("/v1/node", "/livez", "/readyz", "/metrics", "/openapi.json", "/schema-registry")
 _INTERNAL: Final = "/internal/"
 UNKNOWN: Final = (
@@ -91,6 +76,14 @@ class Forwarding:
         if scope["type"] != "http" or not isinstance(side, KafkaSide):
             await self._app(scope, receive, send)
             return
+        try:
+            await self._route(side, scope, receive, send)
+        except NotReady as problem:  # from here; the application answers its own
+            raise problem_of(problem) from problem
+        except ClientDisconnect:
+            return
+
+    async def _route(self, side: KafkaSide, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         if PROOF in headers:
             await self._from_a_node(side, scope, headers, receive, send)
@@ -140,8 +133,8 @@ class Forwarding:
         """The owner's answer; None if this node has become the owner. Raises Problem 503."""
         owner, deadline = side.kafka.owner_of(tenant), time.monotonic() + DEADLINE
         client = scope["client"][0] if scope.get("client") else ""
-        passed = [(name, value) for name, value in headers.items() if name not in _NOT_PASSED_ON]
-        passed += [(CLIENT, client), ("x-request-id", scope["state"]["correlation"])]
+        passed = [(name, value) for name, value in headers.raw if name.lower() not in _NOT_PASSED_ON]
+        passed += [(CLIENT.encode(), client.encode()), (b"x-request-id", scope["state"]["correlation"].encode())]
         while not owner.is_ours:
             left = deadline - time.monotonic()
             address = owner.partition.owner.address
@@ -158,7 +151,7 @@ class Forwarding:
                     raise problems.unavailable(UNKNOWN) from problem
                 else:
                     if answer.status_code != MOVED:
-                        return _passed_back(answer.status_code, answer.headers.multi_items(), answer.content)
+                        return _passed_back(answer.status_code, answer.headers.raw, answer.content)
             await wait_for_another(owner.partition, owner, min(left, LOOK_AGAIN))
         return None
 
@@ -168,13 +161,9 @@ def _reads(scope: Scope) -> bool:
     return scope["method"] in _READS or (scope["method"] == "POST" and scope["path"].endswith(_READ_BY_POST))
 
 
-def _passed_back(status: int, headers: list[tuple[str, str]], body: bytes) -> Response:
+def _passed_back(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Response:
     response = Response(body, status)
-    kept = [
-        (name.encode("latin-1"), value.encode("latin-1"))
-        for name, value in headers
-        if name.lower() not in _NOT_PASSED_BACK
-    ]
+    kept = [(name.lower(), value) for name, value in headers if name.lower() not in _NOT_PASSED_BACK]
     response.raw_headers = [*kept, (b"content-length", str(len(body)).encode())] if status not in (204, 304) else kept
     return response
 
@@ -201,12 +190,12 @@ def _target(scope: Scope) -> str:
 
 
 async def _whole(receive: Receive, most: int) -> bytes:
-    """The request's body. Raises Problem 413."""
+    """The request's body. Raises Problem 413 or ClientDisconnect."""
     parts, size, more = [], 0, True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            break
+            raise ClientDisconnect  # what was not asked to the end was not asked
         part = message.get("body", b"")
         size += len(part)
         if size > most:

@@ -120,7 +120,10 @@ class KafkaSide:
 
     async def wipe(self, tenant: TenantId, position: int) -> bool:
         """Every member of the group is asked; who has died reads that keys are destroyed before it opens anything."""
-        others = await self.kafka.other_members()
+        try:
+            others = await self.kafka.other_members()
+        except Unavailable:
+            return False
         asked = [self._wipe_there(each, tenant, position) for each in others]
         done = await asyncio.gather(self.wipe_here(tenant, position), *asked)
         return all(done)

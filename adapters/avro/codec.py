@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from fastavro import parse_schema, schemaless_reader
 
+from adapters.avro.decode import begins_so, head_of
 from adapters.avro.encode import array, long, put_for, put_long, put_string
 from adapters.avro.shape import HEAD, SEALED, SHARED, STAMP
 from domain.capabilities import EVENTS
@@ -36,6 +37,8 @@ class _Writer(NamedTuple):
 
 class _Reader(NamedTuple):
     event: str
+    is_ordinary: bool
+    """Whether its prefix can be decoded by hand."""
     whole: Any
     prefix: Any
     own: Any
@@ -125,6 +128,10 @@ def decode_own(stored: bytes, own: int) -> Event:
 def decode_prefix(stored: bytes) -> Prefix:
     """Raises KeyError for a schema that this version doesn't know."""
     reader = _reader(struct.unpack_from(">I", stored, 1)[0])
+    head = head_of(stored) if reader.is_ordinary else None
+    if head is not None:
+        position, instant, nth, event_id, tags, command_id, key, own = head
+        return Prefix(reader.event, position, Instant(instant), nth, event_id, tags, command_id, key, own)
     source = io.BytesIO(stored)
     source.seek(5)
     fields: Any = schemaless_reader(source, reader.prefix)
@@ -185,7 +192,9 @@ def _reader(schema: int) -> _Reader:
     prefix = {**plain, "fields": plain["fields"][:_PREFIX_FIELDS]}
     own = {**plain, "fields": [_with_sealed(field) for field in plain["fields"][_PREFIX_FIELDS:]]}
     _spell_out_sealed_once(own["fields"])
-    return _Reader(released.event, parse_schema(plain), parse_schema(prefix), parse_schema(own), _builder(EVENTS[released.event], own["fields"]))
+    build = _builder(EVENTS[released.event], own["fields"])
+    ordinary = begins_so(released.avro["fields"])
+    return _Reader(released.event, ordinary, parse_schema(plain), parse_schema(prefix), parse_schema(own), build)
 
 
 def _builder(event: type[Event], fields: list[dict[str, Any]]) -> Callable[[dict[str, Any]], Event]:

@@ -5,7 +5,7 @@ Everything else, and what is broken, is for fastavro to read or to refuse; tests
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from adapters.avro.shape import HEAD, SEALED, SHARED, STAMP
 
@@ -19,18 +19,8 @@ _NUMBER: Final[Sequence[Any]] = tuple(None if byte & 0x81 else byte >> 1 for byt
 _PAST: Final[Sequence[Any]] = tuple(None if size is None else 1 + size for size in _NUMBER)
 """By the first byte of a string, the way from there to what follows it."""
 
-
-class Head(NamedTuple):
-    """What an index needs of an event; the event's own fields begin at `own`."""
-
-    position: int
-    instant: int
-    nth: list[int]
-    event_id: str
-    tags: list[str]
-    command_id: str
-    idempotency_key: bytes | None
-    own: int
+Head = tuple[int, int, list[int], str, list[str], str, bytes | None, int]
+"""Position, instant, nths, event id, tags, command id, idempotency key, and where the event's own fields begin."""
 
 
 def begins_so(fields: Sequence[dict[str, Any]]) -> bool:
@@ -50,7 +40,7 @@ def head_of(stored: bytes) -> Head | None:
         command_id, key, own = _who_and_why(stored, at)
     except (IndexError, TypeError, ValueError):
         return None
-    return Head(position, instant, nth, event_id, tags, command_id, key, own) if own <= len(stored) else None
+    return (position, instant, nth, event_id, tags, command_id, key, own) if own <= len(stored) else None
 
 
 def _long(stored: bytes, at: int) -> tuple[int, int]:
@@ -63,7 +53,7 @@ def _long(stored: bytes, at: int) -> tuple[int, int]:
         number |= (rest & 127) << shift
         shift += 7
     if shift > 63:
-        raise ValueError("more than nine bytes")
+        raise ValueError("more than 63 bits")
     return (number >> 1) ^ -(number & 1), at + 1
 
 

@@ -19,7 +19,7 @@ from domain.command import Known
 from domain.directory.life import SubjectErased
 from domain.event import MOST_TAGS, Event, Instant, Recorded
 from domain.ids import Handle, TenantId
-from domain.ledger import AuthorityChanged, Idempotency, KeyReused, NewKeys, Outcome, VersionChanged, Work
+from domain.ledger import AuthorityChanged, Idempotency, KeyReused, NewKeys, NotReady, Outcome, VersionChanged, Work
 from domain.tree import leaf_hash
 
 MOST_TALLIES: Final = 1_000
@@ -100,6 +100,7 @@ class Decisions:
         self._index.forget()
         self._tallies.clear()
         self._outcomes.forget_uncommitted()
+        self._keyring.stay()
 
     def came(self, batch: Batch) -> None:
         """After the commit."""
@@ -123,6 +124,8 @@ class Decisions:
             state = self._index.tenant(whose)
             if self._index.grew(state, held.item, held.after):
                 raise AuthorityChanged(whose, state.position)
+        if work.keys is not None and self._keyring.is_over(work.tenant, work.keys):
+            raise NotReady("what the command names was erased meanwhile: send it again")
         events = work.decide(self._known(tenant, work, now))
         if events:
             self._record(tenant, work, events, now)
@@ -214,6 +217,7 @@ class Decisions:
         batch.recorded[tenant.number, position] = recorded
         if type(event) is SubjectErased:
             batch.ring.destroy(tenant.tenant, event.user, event.handles)
+            self._keyring.going(tenant.tenant, event.user, event.handles)
 
     def _note(
         self, tenant: TenantState, recorded: Recorded, number: int, tags: list[str], command: str, place: int

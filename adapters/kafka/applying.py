@@ -24,6 +24,8 @@ LEDGER: Final = "ledger"
 KEYRING: Final = "keyring"
 """The streams whose cursors an index keeps."""
 MOST_TENANTS: Final = 20_000
+WAL_PAGES: Final = 4_000
+"""After so many the write-ahead log is moved into the file, by the commit that makes it as long: nobody waits for it."""
 ROWS: Final = 200
 """Of a statement: each has to begin anew, and to get Python's lock back."""
 _ERASED: Final = SubjectErased.__name__
@@ -54,6 +56,7 @@ class Applier:
         """`belongs`: whether a tenant is placed in this partition."""
         self._database = database
         self._belongs = belongs
+        database.writer.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
         self._tenants: OrderedDict[str, _Tenant] = OrderedDict()
         self._types: dict[str, int] = {}
         self._types.update((name, number) for number, name in self._rows("SELECT number, name FROM types"))

@@ -13,10 +13,10 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from adapters.index.log import end_of_log
+from adapters.index.log import LogShorter, end_of_log
 from adapters.index.ring import RingChange
 from adapters.kafka.applying import KEYRING, LEDGER, Applied, Applier
-from adapters.kafka.client import Admin, Client, Place, Received, Unavailable
+from adapters.kafka.client import Admin, Client, Place, Reader, Received, Unavailable
 from adapters.kafka.commits import CommitRead, LogUnlike, Verifier
 from adapters.kafka.control import TakeOver
 from adapters.kafka.headers import mark_of, schema_of
@@ -50,6 +50,8 @@ class _Following:
         self.ring, self.ring_next = streams.get(KEYRING, (0, 0))
         self.verifier = Verifier(f"{self.ledger.topic}/{partition.number}", epoch, end.sequence, end.chain)
         self.applier = Applier(database, lambda tenant: topics.partition_of(tenant) == partition.number)
+        self.must_wipe = False
+        """Whether the write-ahead log may hold copies of keys that were destroyed."""
         self.ready: deque[tuple[int, CommitRead | TakeOver]] = deque()
         self.change, self.gone = RingChange(), list[Handle]()
         self.ring_is_read_to = 0
@@ -130,55 +132,57 @@ class Follower:
 
     async def exclusively(self, act: Callable[[], T]) -> T:
         """What `act` makes on this thread, between two transactions of the indexes."""
+        if not self._thread.is_alive():
+            raise Unavailable("the node is stopping, or its follower has failed: see its log, and restart it")
         done: Future[T] = Future()
         self._orders.put((act, done))
         return await asyncio.wrap_future(done)
 
     def _run(self) -> None:
-        reader = None
+        self._begin(list(self._partitions))
+        reader: Reader | None = None
         while not self._stopping:
             try:
                 if reader is None:
                     reader = self._client.reader()
-                    if not self._following:
-                        self._begin(list(self._partitions))
                     self._check(reader.assign, reader.poll)
                     reader.assign(self._places())
-                if self._obey():
-                    reader.assign(self._places())
-                if not self._following:
-                    self._await_orders()
-                    continue
-                received = reader.poll(POLL)
-                if self._take(received):
-                    reader.assign(self._places())
-                self._apply_all()
-                self._pass(reader.position)
+                self._step(reader)
                 self.trouble = None
-            except Unavailable as problem:
-                self.trouble = str(problem)
-                if reader is not None:
-                    reader.close()
-                    reader = None
-                self._begin(list(self._following))
-                time.sleep(PAUSE)
             except Exception as problem:
-                self.trouble = f"following the partitions failed ({type(problem).__name__})"
-                structlog.get_logger().error("following failed", exc_info=problem)
-                if reader is not None:
-                    reader.close()
-                    reader = None
+                if isinstance(problem, Unavailable):
+                    self.trouble = str(problem)
+                else:
+                    self.trouble = f"following the partitions failed ({type(problem).__name__})"
+                    structlog.get_logger().error("following failed", exc_info=problem)
+                _close(reader)
+                reader = None
                 self._begin(list(self._following))
                 time.sleep(PAUSE)
-        if reader is not None:
-            reader.close()
+        _close(reader)
         self._obey()
 
+    def _step(self, reader: Reader) -> None:
+        """What was ordered, then what has come."""
+        if self._obey():
+            reader.assign(self._places())
+        if not self._following:
+            self._await_orders()
+            return
+        if self._take(reader.poll(POLL)):
+            reader.assign(self._places())
+        self._apply_all()
+        self._pass(reader.position)
+
     def _begin(self, partitions: Sequence[int]) -> None:
-        """Read these from where their indexes end."""
+        """Read these from where their indexes end; one whose index is damaged is in trouble, and the others go on."""
         for number in partitions:
-            following = _Following(self._partitions[number], self._topics)
-            self._following[number] = following
+            partition = self._partitions[number]
+            try:
+                self._following[number] = _Following(partition, self._topics)
+            except (LogShorter, sqlite3.Error) as problem:
+                self._following.pop(number, None)
+                self._loop.call_soon_threadsafe(_set_trouble, partition, _what(problem))
         self._by_place = {}
         for each in self._following.values():
             self._by_place[each.ledger] = self._by_place[each.keyring] = each
@@ -258,6 +262,8 @@ class Follower:
 
     def _apply_all(self) -> None:
         for following in list(self._following.values()):
+            if following.must_wipe and not following.has_work:
+                following.must_wipe = not following.partition.database.truncate_wal()
             while following.has_work:
                 before = len(following.ready)
                 try:
@@ -279,6 +285,8 @@ class Follower:
         change, gone = following.change, following.gone
         following.change, following.gone = RingChange(), []
         applied = following.applier.apply(whole, change, gone, cursors, decode=self.is_live)
+        if gone or applied.ring.destroyed or applied.ring.spent:
+            following.must_wipe = following.partition.database.has_slack = True
         owners = [each for each in whole if isinstance(each, TakeOver)]
         owner = Owner(owners[-1].epoch, owners[-1].generation, owners[-1].address) if owners else None
         self._loop.call_soon_threadsafe(self._tell, following.partition, applied, owner)
@@ -328,6 +336,12 @@ def _is_last(following: _Following, record: Received) -> bool:
     return following.partition.has_commit(mark.sequence - mark.count + 1, mark.id)
 
 
+def _close(reader: Reader | None) -> None:
+    if reader is not None:
+        with contextlib.suppress(Exception):
+            reader.close()
+
+
 def _have_passed(passed: Sequence[tuple[Partition, int]]) -> None:
     for partition, offset in passed:
         partition.passed = max(partition.passed, offset)
@@ -340,6 +354,6 @@ def _set_trouble(partition: Partition, why: str) -> None:
 
 
 def _what(problem: Exception) -> str:
-    if isinstance(problem, sqlite3.Error):
+    if isinstance(problem, sqlite3.Error | LogShorter):
         return f"the index is damaged ({type(problem).__name__}): stop the node, delete its folder of indexes, start it"
     return str(problem)

@@ -55,6 +55,7 @@ class KafkaLog:
         self._database = database
         self.place, self._keyring = topics.of_ledger(partition), topics.of_keyring(partition)
         self._schemas = schemas
+        database.writer.execute("PRAGMA wal_autocheckpoint = 0")  # whoever followed let commits do it
         self._wal = WalMover(database)
         (self._ring,) = database.one("SELECT coalesce(max(last), 0) FROM streams WHERE name = ?", (KEYRING,))
 
@@ -77,6 +78,8 @@ class KafkaLog:
         last = offsets[-1]
         rows.append(written("stream", LEDGER, last, last + 1))
         self._database.commit(rows)
+        if batch.ring.destroyed:
+            self._database.has_slack = True
         self.offset = last
         self._wal.wrote(len(batch.rows))
 
@@ -129,6 +132,7 @@ class KafkaLog:
         offsets = self._writer.commit(records, COMMIT_TIMEOUT)
         self._ring += len(records)
         self._database.commit([*change.rows(), written("stream", KEYRING, self._ring, offsets[-1] + 1)])
+        self._database.has_slack = True
 
     def lost(self, problem: BaseException) -> str | None:
         """Whatever went wrong, only reading the partition can tell what became of it."""

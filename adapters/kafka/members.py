@@ -1,6 +1,7 @@
 """This node as a member of the group of nodes: a thread tells the owners what the group gives and takes."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -66,8 +67,10 @@ class Members:
                 if self._regroup.is_set():
                     self._regroup.clear()
                     self._leave()
-            except Unavailable as problem:
-                self.trouble = str(problem)
+            except Exception as problem:  # libraries raise what they like; a member that is gone must come back
+                if not isinstance(problem, Unavailable):
+                    structlog.get_logger().error("the group of nodes was lost", exc_info=problem)
+                self.trouble = str(problem) if isinstance(problem, Unavailable) else type(problem).__name__
                 self._leave()
                 threading.Event().wait(PAUSE)
         self._leave()
@@ -75,7 +78,8 @@ class Members:
     def _leave(self) -> None:
         membership, self._membership = self._membership, None
         if membership is not None:
-            membership.close()
+            with contextlib.suppress(Exception):
+                membership.close()
         self._lost(frozenset(self._owners))
 
     def _assigned(self, partitions: frozenset[int], generation: int) -> None:
@@ -89,7 +93,7 @@ class Members:
         letting_go = asyncio.run_coroutine_threadsafe(self._release(partitions), self._loop)
         try:
             letting_go.result(DRAINING)
-        except (TimeoutError, Unavailable):
+        except Exception:
             structlog.get_logger().warning("partitions were not let go in time", count=len(partitions))
 
     async def _release(self, partitions: frozenset[int]) -> None:

@@ -75,9 +75,9 @@ async def migration(
                 yield Migration(source, target, client, reader)
         finally:
             await target.stop()
-    except Fenced as problem:
+    except (Fenced, NotReady) as problem:
         raise NotMigrated(f"a node has taken over a part of the ledger: stop all nodes, and {AGAIN}") from problem
-    except (Unavailable, OutcomeUnknown, NotReady) as problem:
+    except (Unavailable, OutcomeUnknown) as problem:
         raise NotMigrated(f"{str(problem) or 'Kafka did not answer in time'}; {AGAIN}") from problem
 
 

@@ -185,31 +185,36 @@ class Ownership:
         """Take over, and serve until it is over."""
         log = await self._take_over()
         self.trouble = None
+        ended: Ended | None = None
         try:
             sequencer = self._serve(log)
-            await self._until_over(sequencer)
-            self.sequencer = None
-            await sequencer.stop()
+            try:
+                await self._until_over(sequencer)
+            finally:
+                self.sequencer = None
+                await sequencer.stop()
+                if sequencer.ended is not None and sequencer.ended.done():
+                    ended = sequencer.ended.result()
+                    self._take_back(ended)
         finally:
-            self.sequencer = self.log = None
-            await asyncio.to_thread(log.close)
-            await self._follower.resume(self.partition.number)
+            self.log = None
             self._changed()
             self.partition.went_on()
-        if sequencer.ended is not None and sequencer.ended.done():
-            self._take_back(sequencer.ended.result())
+            await asyncio.to_thread(log.close)
+            await self._follower.resume(self.partition.number)
         if not self.is_ours:
             self._turn_away()
+        if ended is not None and isinstance(ended.problem, Fenced):
+            raise ended.problem
 
     def _take_back(self, ended: Ended) -> None:
-        """Nobody was answered: what was decided in vain waits again, of the rest the log will tell. Raises Fenced."""
+        """Nobody was answered: what was decided in vain waits again, and of the rest the log will tell."""
+        self.partition.keyring.stay()
         self._queue.put_back(ended.rest)
         if ended.shipped is not None:
             task = asyncio.get_running_loop().create_task(self._resolve(ended.shipped))
             self._resolving.add(task)
             task.add_done_callback(self._resolving.discard)
-        if isinstance(ended.problem, Fenced):
-            raise ended.problem
 
     def _serve(self, log: KafkaLog) -> PartitionSequencer:
         partition = self.partition

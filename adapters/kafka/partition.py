@@ -9,7 +9,7 @@ from adapters.index.database import Database
 from adapters.index.history import IndexHistory
 from adapters.kafka.applying import LEDGER
 from adapters.kafka.client import Unavailable
-from adapters.keyring import Keyring
+from adapters.kafka.shared_keyring import SharedKeyring
 
 CACHE: Final = 128
 """Megabytes for the pages of all indexes together."""
@@ -35,7 +35,7 @@ class Partition:
             folder / f"{number}.db", str(number), disposable=True, cache_megabytes=max(2, CACHE // partitions)
         )
         self.history = IndexHistory(self.database)
-        self.keyring = Keyring(self.database, root_key)
+        self.keyring = SharedKeyring(self.database, root_key)
         row = self.database.one("SELECT epoch, generation, address FROM owners ORDER BY epoch DESC LIMIT 1", ())
         self.owner = Owner(*row) if row else NOBODY
         row = self.database.one("SELECT next FROM streams WHERE name = ?", (LEDGER,))

@@ -5,7 +5,7 @@ import hmac
 import secrets
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import httpx
@@ -80,12 +80,12 @@ class Peers:
         target: str,
         body: bytes,
         timeout: float,
-        headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
+        headers: Sequence[tuple[bytes, bytes]] = (),
         about: str = "",
     ) -> httpx.Response:
         """`target` is path and query. Raises Unreachable or NoAnswer."""
-        sent = [*(headers.items() if isinstance(headers, Mapping) else headers)]
-        sent.append((PROOF, self.proofs.make(address, method, target, body, about)))
+        proof = self.proofs.make(address, method, target, body, about)
+        sent = [*headers, (PROOF.encode(), proof.encode())]
         request = self._client.build_request(
             method, address + target, content=body, headers=sent, timeout=httpx.Timeout(timeout, connect=CONNECT)
         )

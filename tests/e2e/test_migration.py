@@ -1,6 +1,7 @@
 """A node's ledger is moved to Kafka, and the node on Kafka goes on as if nothing had happened."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -162,6 +163,24 @@ def test_the_folder_says_where_its_ledger_is(before: Before, settings: dict[str,
         said = refused(*words, "--data", str(before.data), extra=extra)
         assert "was moved to Kafka" in said
         assert prefix in said
+
+
+def test_without_the_mark_the_folder_is_what_it_was(
+    before: Before, node: NodeProcess, moved: dict[str, Any], tmp_path: Path
+) -> None:
+    for name in ("ledger.db", "ledger.tail", "root.key", "operator.key"):
+        shutil.copy2(before.data / name, tmp_path)
+    verified = muniment("verify", "--data", str(tmp_path))
+    assert verified["holds"]
+    assert verified["log"]["sequence"] == moved["events"]
+
+
+def test_another_root_key_is_refused(before: Before, settings: dict[str, str], tmp_path: Path) -> None:
+    for name in ("ledger.db", "ledger.tail"):
+        shutil.copy2(before.data / name, tmp_path)
+    extra = {**settings, "MUNIMENT_ROOT_KEY": "ab" * 32}
+    said = refused("migrate", "--to", "kafka", "--data", str(tmp_path), extra=extra)
+    assert "the root key does not open this data folder" in said
 
 
 def test_a_folder_with_a_running_node_is_not_moved(tmp_path: Path, settings: dict[str, str]) -> None:

@@ -19,6 +19,7 @@ WANTED = "nothing is recorded that nobody asked for"
 AMBIGUOUS = "a command without an answer is recorded once or not at all"
 LATER = "a command that began after an answer comes after it"
 EXPECTED = "no answer that must not be given"
+ALIVE = "after each fault others take over, and clients are answered again"
 
 SETUP: Final = "setup-"
 """How the correlations of the run's own preparations begin."""
@@ -147,6 +148,9 @@ def check_answers(notes: Notes, histories: Mapping[str, Sequence[Done]], verdict
     verdict.see(EXPECTED, len(notes.asked) + len(notes.reads))
     for surprise in notes.surprises:
         verdict.wrong(EXPECTED, surprise)
+    for fault in notes.faults:
+        problem = fault.problem if fault.quiet else f"nothing went on {fault.problem}"
+        verdict.must(not problem, ALIVE, f"{fault.kind} ({fault.target}) at {fault.begun:.2f}: {problem}")
     return answers
 
 

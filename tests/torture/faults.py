@@ -6,12 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
-
 from tests.kafka.proxy import END_TXN, PRODUCE
 from tests.node import PATIENCE
 from tests.torture.cluster import LEDGER, Deployment, Node
-from tests.torture.noted import Notes
+from tests.torture.noted import Fault, Notes
 from tests.torture.topic import Owners
 
 KILLED: Final = "a node was killed, and started again"
@@ -26,17 +24,8 @@ POSTGRES: Final = "PostgreSQL stood still"
 LOOK: Final = 0.2
 SETTLED: Final = 10
 """Commands that must be answered after a fault before the next."""
-
-
-class Fault(msgspec.Struct):
-    """One that was done, on the clients' clock. `quiet`: when enough commands had been answered again, 0 if never."""
-
-    kind: str
-    target: str
-    begun: float
-    healed: float = 0.0
-    quiet: float = 0.0
-    problem: str = ""
+MOST_SESSIONS: Final = 5
+"""In which others must have taken over, on however busy a machine."""
 
 
 class Faults:
@@ -58,26 +47,30 @@ class Faults:
         self._session = deployment.settings.session
         self._chance = random.Random(f"faults-{seed}")
         self._owners = Owners(deployment.kafka.servers, LEDGER)
+        self._fault = Fault("", "", 0.0)
 
     def close(self) -> None:
         self._owners.close()
 
     def do(self, kind: str, notes: Notes) -> Fault:
         """From its begin until it is healed, and clients are answered as before."""
-        fault = Fault(kind, "", time.monotonic())
+        fault = self._fault = Fault(kind, "", time.monotonic())
+        notes.faults.append(fault)
         try:
             fault.target = self.kinds[kind]()
         except (RuntimeError, AssertionError, OSError) as problem:
-            fault.problem = f"{kind}: {str(problem)[-500:]}"
+            fault.problem = str(problem)[-500:]
         fault.healed, before = time.monotonic(), notes.answered
         if self._wait_for(lambda: notes.answered >= before + SETTLED, PATIENCE):
             fault.quiet = time.monotonic()
         return fault
 
     def _kill(self) -> str:
+        """Back at once, or when others have taken over."""
         node = self._owner()
         node.kill()
-        self._wait(self._chance.choice((0, self._session * 1.5)))
+        if self._chance.random() < 0.5:
+            self._wait_until_others_own(node)
         node.start()
         return _name(node)
 
@@ -152,13 +145,17 @@ class Faults:
         return self._chance.choice([each for each in nodes if self._owners.of(each.url)] or [*nodes])
 
     def _wait_until_others_own(self, node: Node) -> None:
-        """What it owned; for as long as that may take on a busy machine."""
+        """What it owned."""
 
         def is_so() -> bool:
             self._owners.look()
             return not self._owners.of(node.url)
 
-        self._wait_for(is_so, 5 * self._session)
+        began = time.monotonic()
+        if self._wait_for(is_so, MOST_SESSIONS * self._session):
+            self._fault.taken_over = time.monotonic() - began
+        else:
+            self._fault.problem = f"nobody took over from {_name(node)} in {MOST_SESSIONS} sessions"
 
     def _wait_for(self, holds: Callable[[], bool], seconds: float) -> bool:
         end = time.monotonic() + seconds

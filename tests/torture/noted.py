@@ -66,11 +66,27 @@ class Read(msgspec.Struct):
     found: Any = None
 
 
+class Fault(msgspec.Struct):
+    """Something that was done to the deployment, on the clients' clock."""
+
+    kind: str
+    target: str
+    begun: float
+    healed: float = 0.0
+    quiet: float = 0.0
+    """When enough commands had been answered again; 0 if never."""
+    taken_over: float | None = None
+    """Seconds until others owned what the target had; None if that was not waited for, or did not come."""
+    problem: str = ""
+    """What did not come, if anything."""
+
+
 class Notes(msgspec.Struct):
     """All that clients noted in a run."""
 
     asked: list[Asked] = []
     reads: list[Read] = []
+    faults: list[Fault] = []
     tenants: list[str] = []
     """Those that the load is about; in others only what holds for every tenant is checked."""
     surprises: list[str] = []

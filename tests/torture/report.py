@@ -4,12 +4,12 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
+from math import inf
 from statistics import median
 from typing import Final
 
 from tests.torture.cluster import Settings
-from tests.torture.faults import Fault
-from tests.torture.noted import Asked, Notes
+from tests.torture.noted import Asked, Fault, Notes
 from tests.torture.run import Plan, Ran
 from tests.torture.verdict import Verdict
 
@@ -27,7 +27,10 @@ def report(settings: Settings, plan: Plan, ran: Ran, verdict: Verdict) -> str:
         f"`python -m tests.torture {_arguments(settings, plan)}` on {time.strftime('%d %B %Y', time.gmtime())}: "
         f"**{_verdict(settings, verdict)}**",
         _table(("what", "how many"), _numbers(plan, ran)),
-        _table(("fault", "times", "median s until clients were answered as before", "longest"), _faults(ran.faults)),
+        _table(
+            ("fault", "times", "answered as before, median", "longest", "taken over, median", "longest"),
+            _faults(ran.evidence.notes.faults),
+        ),
         _table(("check", "looked at", "failed"), _checks(verdict)),
     ]
     shown = [f"* {each.check}: {each.what}" for each in verdict.violations[:10]]
@@ -79,15 +82,19 @@ def _longest_silence(notes: Notes) -> float:
     return max((after - before for before, after in pairwise(ends)), default=0.0)
 
 
-def _faults(faults: Sequence[Fault]) -> list[tuple[str, str, str, str]]:
-    rows = []
+def _faults(faults: Sequence[Fault]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
     for kind in sorted({each.kind for each in faults}):
         own = [each for each in faults if each.kind == kind]
-        waits = [each.quiet - each.healed for each in own if each.quiet]
-        middle = f"{median(waits):.1f}" if waits else "never"
-        longest = f"{max(waits):.1f}" if len(waits) == len(own) else "never"
-        rows.append((kind, str(len(own)), middle, longest))
-    return [*rows, ("all", str(len(faults)), "", "")]
+        waits = [each.quiet - each.healed if each.quiet else inf for each in own]
+        takeovers = [each.taken_over for each in own if each.taken_over is not None]
+        rows.append((kind, str(len(own)), *_spread(waits), *_spread(takeovers)))
+    return [*rows, ("all", str(len(faults)), "", "", "", "")]
+
+
+def _spread(seconds: Sequence[float]) -> tuple[str, str]:
+    """Median and longest."""
+    return (f"{median(seconds):.1f} s", f"{max(seconds):.1f} s") if seconds else ("", "")
 
 
 def _checks(verdict: Verdict) -> list[tuple[str, str, str]]:

@@ -15,9 +15,9 @@ from tests.torture.answers import SETUP
 from tests.torture.checker import Evidence
 from tests.torture.closing import let_rest, what_they_say
 from tests.torture.cluster import KEYRING, LEDGER, Deployment
-from tests.torture.faults import Bag, Fault, Faults
+from tests.torture.faults import Bag, Faults
 from tests.torture.load import Load
-from tests.torture.noted import Notes
+from tests.torture.noted import Fault, Notes
 from tests.torture.topic import read_topic
 from tests.torture.town import Town
 
@@ -46,7 +46,6 @@ class Ran(msgspec.Struct):
     """What a run left."""
 
     evidence: Evidence
-    faults: list[Fault]
     seconds: float
     """Under load."""
 
@@ -55,7 +54,7 @@ def torture(deployment: Deployment, plan: Plan, say: Callable[[str], None] = lam
     """Runs the plan; answers the evidence, for `checker.check`."""
     notes = Notes(tenants=[make_tenant(deployment, number) for number in range(plan.tenants)])
     began = time.monotonic()
-    faults = asyncio.run(_under_load(deployment, plan, notes, say))
+    asyncio.run(_under_load(deployment, plan, notes, say))
     seconds = time.monotonic() - began
     say("healing, and waiting for the nodes to come to rest")
     deployment.heal()
@@ -68,29 +67,28 @@ def torture(deployment: Deployment, plan: Plan, say: Callable[[str], None] = lam
     evidence = Evidence(
         deployment.settings.partitions, notes, read_topic(servers, LEDGER), read_topic(servers, KEYRING), says, logs
     )
-    return Ran(evidence, faults, seconds)
+    return Ran(evidence, seconds)
 
 
-async def _under_load(deployment: Deployment, plan: Plan, notes: Notes, say: Callable[[str], None]) -> list[Fault]:
+async def _under_load(deployment: Deployment, plan: Plan, notes: Notes, say: Callable[[str], None]) -> None:
     towns = [Town(tenant) for tenant in notes.tenants]
     load = Load(deployment.urls, deployment.operator_key, towns, notes, plan.seed, plan.clients, plan.pace)
     try:
-        return await asyncio.to_thread(_do_faults, deployment, plan, notes, say)
+        await asyncio.to_thread(_do_faults, deployment, plan, notes, say)
     finally:
         await load.end()
 
 
-def _do_faults(deployment: Deployment, plan: Plan, notes: Notes, say: Callable[[str], None]) -> list[Fault]:
-    chance, done = random.Random(f"plan-{plan.seed}"), list[Fault]()
+def _do_faults(deployment: Deployment, plan: Plan, notes: Notes, say: Callable[[str], None]) -> None:
+    chance = random.Random(f"plan-{plan.seed}")
     faults = Faults(deployment, plan.seed)
     kinds = list(plan.kinds or faults.kinds)
     bag, deadline = Bag(kinds, chance), time.monotonic() + plan.minutes * 60
     try:
         until(lambda: notes.answered >= plan.clients, "the first answers")
-        while time.monotonic() < deadline if plan.minutes else len(done) < len(kinds):
-            kind = bag.draw() if plan.minutes else kinds[len(done)]
+        while time.monotonic() < deadline if plan.minutes else len(notes.faults) < len(kinds):
+            kind = bag.draw() if plan.minutes else kinds[len(notes.faults)]
             fault = faults.do(kind, notes)
-            done.append(fault)
             say(_told(fault, notes))
             if fault.problem:
                 deployment.heal()
@@ -98,12 +96,13 @@ def _do_faults(deployment: Deployment, plan: Plan, notes: Notes, say: Callable[[
                 time.sleep(chance.uniform(*QUIET))
     finally:
         faults.close()
-    return done
 
 
 def _told(fault: Fault, notes: Notes) -> str:
     waited = f"{fault.quiet - fault.healed:.1f} s later all goes on" if fault.quiet else "AND NOTHING GOES ON"
     lasted = f"{fault.healed - fault.begun:.1f} s"
+    if fault.taken_over is not None:
+        lasted += f", taken over after {fault.taken_over:.1f} s"
     return f"{fault.kind} ({fault.target}, {lasted}); {waited}; {notes.answered} answered {fault.problem}".rstrip()
 
 

@@ -11,7 +11,7 @@ from tests.domain.people import PLANET_EXPRESS, named
 from tests.domain.world import running
 from tests.torture import answers, histories, nodes, partitions, replayed
 from tests.torture.checker import Evidence, check
-from tests.torture.noted import Wish
+from tests.torture.noted import Fault, Wish
 from tests.torture.records import Ledger, fields_of, moved, remarked, rewritten
 from tests.torture.staged import ADA, BOB, CYD, FLAG, PARTITION, Staged, play
 from tests.torture.topic import Raw
@@ -146,6 +146,10 @@ def be_surprised(evidence: Evidence) -> None:
     evidence.notes.surprises.append("500")
 
 
+def never_go_on(evidence: Evidence) -> None:
+    evidence.notes.faults.append(Fault("a node was killed", "node 0", 1.0, 2.0))
+
+
 def say(**fields: object) -> Doctor:
     def doctor(evidence: Evidence) -> None:
         evidence.tenants[1] = msgspec.structs.replace(evidence.tenants[1], **fields)
@@ -193,6 +197,7 @@ DOCTORS: dict[str, tuple[Doctor, set[str]]] = {
     "nobody asked for it": (forget, {answers.WANTED}),
     "what came later is earlier": (answer(1, call=109.0, end=110.0), {answers.LATER}),
     "an answer that no client may get": (be_surprised, {answers.EXPECTED}),
+    "nothing goes on after a fault": (never_go_on, {answers.ALIVE}),
     "a refusal without a trace was never true": (answer(15, wish=Wish("switch_flag_off", FLAG)), {replayed.CLAIMS}),
     "a read is older than what was acknowledged": (read(2, position=7, found=[]), {replayed.FRESH}),
     "a read shows what was not so": (read(1, found=["eve", True, 2]), {replayed.READS}),

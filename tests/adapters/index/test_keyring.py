@@ -11,7 +11,7 @@ from domain.directory.life import SubjectErased, UserDeactivated
 from domain.directory.users import UserProfileChanged
 from domain.event import Event, Sealed
 from domain.ids import DEPLOYMENT, Handle, UserId, id_from
-from domain.ledger import NewKeys
+from domain.ledger import NewKeys, NotReady, Outcome
 from tests.adapters.index.logs import HERE, ROOT_KEY, SOMEBODY, THERE, Log, note, room, running, work
 
 NAME = "Turanga Leela"
@@ -229,3 +229,24 @@ async def test_a_failed_commit_forgets_no_key_that_a_waiting_command_needs(tmp_p
     async with running(tmp_path) as log:
         assert log.keyring.unseal(HERE, "display_name", sealed) == NAME
         assert log.keyring.find_handle(HERE, "user_name", NAME) == handle
+
+
+async def test_what_was_destroyed_while_a_command_was_under_way_is_not_built_on(tmp_path: Path) -> None:
+    async with running(tmp_path) as log:
+        keys = NewKeys()
+        handle = log.keyring.handle(keys, HERE, "name", NAME)
+        await log.sequencer.execute(work(note(handle.encode()), keys=keys))
+        late = NewKeys()
+        assert log.keyring.handle(late, HERE, "name", NAME) == handle
+        erase = log.sequencer.execute(work(SubjectErased(SOMEBODY, (handle,))))
+        reuse = log.sequencer.execute(work(note(handle.encode()), keys=late))
+        erased, reused = await asyncio.gather(erase, reuse, return_exceptions=True)
+        assert isinstance(erased, Outcome)
+        assert isinstance(reused, NotReady)
+        with pytest.raises(NotReady, match="erased meanwhile"):
+            await log.sequencer.execute(work(note(handle.encode()), keys=late))
+        again = NewKeys()
+        fresh = log.keyring.handle(again, HERE, "name", NAME)
+        assert fresh != handle
+        await log.sequencer.execute(work(note(fresh.encode()), keys=again))
+        assert log.keyring.find_handle(HERE, "name", NAME) == fresh

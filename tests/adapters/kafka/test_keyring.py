@@ -168,3 +168,38 @@ async def test_somebody_may_have_keys_of_two_nodes(kafka: Brokers, tmp_path: Pat
         assert one.kafka.keyrings.adopt(HERE, keys)
         await execute(one, note(sealed.key.encode()), keys=keys)
         assert one.keyring.unseal(HERE, "request", sealed) == NAME
+
+
+async def test_a_tenant_key_that_was_never_recorded_takes_its_data_keys_with_it(kafka: Brokers, tmp_path: Path) -> None:
+    prefix = fresh_prefix()
+    first, second = (options(kafka.servers, prefix, tmp_path / name) for name in "ab")
+    async with running(first) as one, running(second, join=False) as other:
+        lost = NewKeys()
+        other.keyring.seal(lost, HERE, "usr_x", "name", NAME)  # its command was refused
+        _, _, position = await record_name(one)
+        await read(other, position)
+        keys = NewKeys()
+        sealed = other.keyring.seal(keys, HERE, "usr_x", "name", NAME)
+        assert keys.tenant_key is None
+        assert keys.keys.keys().isdisjoint(lost.keys)
+        assert one.kafka.keyrings.adopt(HERE, keys)
+        await execute(one, note(sealed.key.encode()), keys=keys)
+    async with running(first) as one:
+        assert one.keyring.unseal(HERE, "name", sealed) == NAME
+
+
+async def test_keys_that_came_under_another_tenant_key_are_wrapped_again(kafka: Brokers, tmp_path: Path) -> None:
+    prefix = fresh_prefix()
+    first, second, third = (options(kafka.servers, prefix, tmp_path / name) for name in "abc")
+    async with running(first) as one, running(second, join=False) as two, running(third, join=False) as three:
+        given_up, keys = NewKeys(), NewKeys()
+        two.keyring.seal(given_up, HERE, SOMEBODY, "name", NAME)
+        assert one.kafka.keyrings.adopt(HERE, given_up)  # and then never recorded
+        sealed = three.keyring.seal(keys, HERE, SOMEBODY, "name", NAME)
+        assert one.kafka.keyrings.adopt(HERE, keys)
+        position = await execute(one, note(sealed.key.encode()), keys=keys)
+        for log in (two, three):
+            await read(log, position)
+            assert log.keyring.unseal(HERE, "name", sealed) == NAME
+    async with running(first) as one:
+        assert one.keyring.unseal(HERE, "name", sealed) == NAME

@@ -34,7 +34,7 @@ from tests.adapters.kafka.dying_migration import DyingMigration
 from tests.adapters.kafka.logs import KafkaLog, now, options, running
 from tests.histories import events_that
 from tests.kafka.fixtures import Brokers, fresh_prefix
-from tests.node import until
+from tests.node import PATIENCE, until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -157,6 +157,17 @@ async def migrate(folder: Path, given: KafkaOptions, schemas: SchemaIds | None =
             return await migrating.copy(), await migrating.compare()
     finally:
         source.close()
+
+
+async def copy_overtaken(source: Database, given: KafkaOptions, node: KafkaOptions) -> None:
+    """Copy once a node has taken over a part of the target."""
+    async with migration(source, given, ROOT_KEY, now) as migrating, running(node, join=False) as log:
+        log.kafka.join()
+        owning = [asyncio.ensure_future(each.until_owned(PATIENCE)) for each in log.kafka.owners.values()]
+        await asyncio.wait(owning, return_when=asyncio.FIRST_COMPLETED)
+        for each in owning:
+            each.cancel()
+        await migrating.copy()
 
 
 def folder_of(path: Path) -> Path:
@@ -340,6 +351,19 @@ class TestRefusals:
                 await migrate(history.folder, options(kafka.servers, prefix, tmp_path / "index"))
             assert all(each.is_ours and each.takeovers == 1 for each in log.kafka.owners.values())
 
+    async def test_a_node_that_starts_meanwhile(self, kafka: Brokers, tmp_path: Path) -> None:
+        history, prefix = History(tmp_path / "mine", 15), fresh_prefix()
+        await history.go_on(20)
+        given = options(kafka.servers, prefix, tmp_path / "index", partitions=PARTITIONS)
+        source = Database(history.folder / "ledger.db")
+        try:
+            with pytest.raises(NotMigrated, match="stop all nodes"):
+                await copy_overtaken(source, given, options(kafka.servers, prefix, tmp_path / "node"))
+        finally:
+            source.close()
+        _, compared = await migrate(history.folder, given)
+        assert compared.events == count(await history.told())
+
     async def test_topics_made_anew(self, kafka: Brokers, tmp_path: Path) -> None:
         history, given = History(tmp_path / "mine", 12), options(kafka.servers, fresh_prefix(), tmp_path / "index")
         await history.go_on(5)
@@ -361,7 +385,7 @@ DIFFERENCES = (
     ("UPDATE tenants SET frontier = zeroblob(length(frontier)) WHERE number = 1", "is not whole"),
     ("UPDATE tenants SET tenant = 'ten_other' WHERE number = 1", "ten_other is another one"),
     ("DELETE FROM tenants WHERE number = 1", "which the folder has not"),
-    ("UPDATE data_keys SET wrapped = wrapped || x'01' WHERE number = 2", "keyring of ten_"),
+    ("UPDATE data_keys SET wrapped = randomblob(length(wrapped)) WHERE number = 2", "keyring of ten_"),
     ("UPDATE data_keys SET wrapped = zeroblob(length(wrapped)) WHERE number = 2", "keys that the folder has not"),
     ("UPDATE tenant_keys SET id = id || 'x' WHERE number = 1", "keyring of ten_"),
     ("UPDATE handles SET lookup = zeroblob(32) WHERE number = 1", "keyring of ten_"),
