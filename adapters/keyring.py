@@ -67,9 +67,9 @@ class Keyring:
         self._handles: dict[tuple[str, bytes], Handle] = {}
         self._seen = SeenValues(database)
         self._gone: dict[object, None] = {}
-        """Handles, and subjects with their tenants, that were destroyed lately: requests under way may hold them."""
+        """Handles and data keys that were destroyed lately: requests under way may hold them."""
         self._going: set[object] = set()
-        """Those that a command destroys which is not recorded yet."""
+        """Handles, and subjects with their tenants, that a command destroys which is not recorded yet."""
         self._unwritten_tenants: dict[str, tuple[str, bytes]] = {}
         self.epoch: int = database.one("SELECT coalesce(max(number), 0) FROM destructions", ())[0]
         """Counts erasures, so that what was read before one can be told from what is read after."""
@@ -245,10 +245,9 @@ class Keyring:
                 key.unwritten = None
         for tenant, subject, handles in change.destroyed:
             self.epoch += 1
-            self._forget(tenant, subject, frozenset(handles))
-            for each in (*handles, (tenant, subject)):
-                self._gone[each] = None
-                self._going.discard(each)
+            ids = self._forget(tenant, subject, frozenset(handles))
+            self._gone.update(dict.fromkeys((*handles, *ids)))
+            self._going.difference_update((*handles, (tenant, subject)))
         for _ in range(len(self._gone) - MOST_GONE):
             del self._gone[next(iter(self._gone))]
         for id in change.spent:
@@ -263,8 +262,9 @@ class Keyring:
                 return True
         if not self._gone and not self._going:
             return False
-        names = [*keys.handles, *((tenant, subject) for subject, _ in keys.keys.values())]
-        return any(name in self._gone or name in self._going for name in names)
+        if any((tenant, subject) in self._going for subject, _ in keys.keys.values()):
+            return True
+        return any(each in self._gone or each in self._going for each in (*keys.handles, *keys.keys))
 
     def going(self, tenant: TenantId, subject: str, handles: Iterable[Handle]) -> None:
         """A command has been decided that destroys these; until its commit nothing may be built on them."""
@@ -274,12 +274,15 @@ class Keyring:
         """What was decided is not recorded after all."""
         self._going.clear()
 
-    def _forget(self, tenant: TenantId, subject: str, handles: frozenset[Handle]) -> None:
+    def _forget(self, tenant: TenantId, subject: str, handles: frozenset[Handle]) -> list[str]:
+        """The ids of the data keys that were known."""
         self._by_subject.pop((tenant, subject), None)
-        for id in [id for id, key in list(self._by_id.items()) if key.tenant == tenant and key.subject == subject]:
+        ids = [id for id, key in list(self._by_id.items()) if key.tenant == tenant and key.subject == subject]
+        for id in ids:
             del self._by_id[id]
         for each in [each for each, handle in self._handles.items() if handle in handles]:
             del self._handles[each]
+        return ids
 
 
 def _bound(cache: dict[Any, Any]) -> None:

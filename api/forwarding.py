@@ -5,6 +5,7 @@ again if the tenant's partition moves meanwhile. What only reads is answered her
 that any node had acknowledged by then.
 """
 
+import asyncio
 import hashlib
 import re
 import time
@@ -35,14 +36,22 @@ CLIENT: Final = "muniment-client"
 """From where the request came to the first node; under the proof."""
 MOVED: Final = 421
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_TOLD_BY_WHO_DECIDES: Final = ("/deliveries", "/progress")
+"""What is known only where a tenant's webhooks are delivered."""
 _READ_BY_POST: Final = ("/verify", "/.search")
 _TENANT: Final = re.compile(r"/v1/tenants/(ten_[0-9a-f]{32}|_deployment)(/.*)?")
 _OF_ONE_HOP: Final = frozenset(
     {b"connection", b"content-length", b"transfer-encoding", b"keep-alive", b"proxy-connection", b"trailer"}
 )
 _OURS: Final = frozenset({b"x-request-id", PROOF.encode(), CLIENT.encode()})
-_NOT_PASSED_ON: Final = _OF_ONE_HOP | _OURS | {b"host", b"te", b"upgrade", b"expect"}
-_NOT_PASSED_BACK: Final = _OF_ONE_HOP | {b"date", b"x-request-id", b"x-content-type-options"}
+_NOT_PASSED_ON: Final = _OF_ONE_HOP | _OURS | {b"host", b"te", b"upgrade", b"expect", b"accept-encoding"}
+_NOT_PASSED_BACK: Final = _OF_ONE_HOP | {
+    b"date",
+    b"content-encoding",
+    PROOF.encode(),
+    b"x-request-id",
+    b"x-content-type-options",
+}
 _HERE: Final = ("/v1/node", "/livez", "/readyz", "/metrics", "/openapi.json", "/schema-registry")
 _INTERNAL: Final = "/internal/"
 UNKNOWN: Final = (
@@ -101,12 +110,8 @@ class Forwarding:
                 await response(scope, receive, send)
                 return
             receive = _again(body, receive)
-        elif reads and side.history.head(tenant)[0] < _known_position(headers, tenant):
-            pass  # the reader waits for that very position
-        elif reads or not side.history.head(tenant)[0]:
-            await side.reach(tenant)
-        if secret is not None and self._node.residents.known(digest(_text(headers)), self._node.clock()) is None:
-            await side.reach(secret.tenant)
+        wanted = {tenant} if reads or not side.history.head(tenant)[0] else set()
+        await self._reach(side, wanted, secret, headers, tenant)
         await self._app(scope, receive, send)
 
     async def _from_a_node(self, side: KafkaSide, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
@@ -116,6 +121,7 @@ class Forwarding:
         if digest_of_body is None or hashlib.sha256(body).hexdigest() != digest_of_body:
             raise problems.forbidden("only nodes of this deployment prove themselves; leave the header out")
         scope["muniment.from_node"] = True
+        send = _proving(send, proofs.answer(headers[PROOF]))
         if not scope["path"].startswith(_INTERNAL):
             scope["client"] = (client, 0)
             secret = _secret(headers)
@@ -123,9 +129,23 @@ class Forwarding:
             if tenant is not None and not side.decides(tenant):
                 await Response(status_code=MOVED)(scope, receive, send)
                 return
-            if secret is not None and self._node.residents.known(digest(_text(headers)), self._node.clock()) is None:
-                await side.reach(secret.tenant)
+            await self._reach(side, set(), secret, headers, tenant)
         await self._app(scope, _again(body, receive), send)
+
+    async def _reach(
+        self,
+        side: KafkaSide,
+        wanted: set[TenantId],
+        secret: Secret | None,
+        headers: Headers,
+        tenant: TenantId | None,
+    ) -> None:
+        """Read what was acknowledged of these tenants, and of the key's if it could have been revoked elsewhere."""
+        if secret is not None:
+            known = self._node.residents.known(digest(_text(headers)), self._node.clock())
+            if known is None or secret.tenant != tenant:
+                wanted.add(secret.tenant)
+        await asyncio.gather(*(side.reach(each) for each in wanted))
 
     async def _at_the_owner(
         self, side: KafkaSide, tenant: TenantId, scope: Scope, headers: Headers, body: bytes
@@ -158,7 +178,20 @@ class Forwarding:
 
 def _reads(scope: Scope) -> bool:
     """Whether a request changes nothing: some questions are asked by POST."""
+    if scope["path"].endswith(_TOLD_BY_WHO_DECIDES):
+        return False
     return scope["method"] in _READS or (scope["method"] == "POST" and scope["path"].endswith(_READ_BY_POST))
+
+
+def _proving(send: Send, answer: str) -> Send:
+    """Sends what is sent, with the proof that a node answers."""
+
+    async def proved(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), (PROOF.encode(), answer.encode())]
+        await send(message)
+
+    return proved
 
 
 def _passed_back(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Response:
@@ -175,12 +208,6 @@ def _text(headers: Headers) -> str:
 
 def _secret(headers: Headers) -> Secret | None:
     return read(_text(headers))
-
-
-def _known_position(headers: Headers, tenant: TenantId) -> int:
-    """What the caller knows the tenant's history to reach; 0 if they don't say."""
-    named, _, position = headers.get("muniment-position", "").partition(":")
-    return int(position) if named == tenant and position.isascii() and position.isdigit() and len(position) < 19 else 0
 
 
 def _target(scope: Scope) -> str:

@@ -51,6 +51,7 @@ async def _decided(side: KafkaSide, asked: "Asked") -> Outcome:
     if not side.decides(by.tenant):
         raise Moved
     if asked.keys is not None and not side.kafka.keyrings.adopt(by.tenant, asked.keys):
+        await side.record_own_keys(by.tenant)
         raise NotReady("the tenant's keys were made on two nodes at once: send the command again")
     ledger = side.kafka.ledger.local
     if asked.command is None:
@@ -67,8 +68,8 @@ async def wipe(request: Request) -> Response:
     if not position.isdigit() or len(position) > 18:
         raise problems.bad_request("a tenant and a position are asked for")
     node: Node = request.app.state.node
-    for drop in node.on_erasure:
-        drop(node.keyring.epoch)
     if not await side.wipe_here(TenantId(tenant), int(position)):
         raise problems.unavailable("this node has not read as far yet, or readers are in the way")
+    for drop in node.on_erasure:
+        drop(node.keyring.epoch)
     return Response(status_code=204)

@@ -12,7 +12,7 @@ from adapters.kafka.client import Unavailable
 from adapters.kafka.ledger import KafkaLedger, KafkaOptions
 from adapters.kafka.outside_registry import outside_registry, register_all
 from adapters.kafka.partition import Partition
-from adapters.kafka.peers import NoAnswer, Unreachable
+from adapters.kafka.peers import NoAnswer, Unreachable, is_address
 from adapters.kafka.settings import KafkaSettings
 from adapters.kafka.topics import TopicSettings
 from api.configuration import Configuration, ConfigurationError, KafkaConfiguration
@@ -42,6 +42,8 @@ class KafkaSide:
         progress: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
         """`assigned` is told which partitions this node owns, whenever that changes."""
+        if not is_address(address):
+            raise ConfigurationError("MUNIMENT_NODE_URL must be like https://node-1.example:8420")
         self.address = address
         self._folder = folder
         self._committed = committed
@@ -128,14 +130,21 @@ class KafkaSide:
         done = await asyncio.gather(self.wipe_here(tenant, position), *asked)
         return all(done)
 
+    async def record_own_keys(self, tenant: TenantId) -> None:
+        """So that another node's keys for the same purposes give way to these."""
+        owner = self.kafka.owner_of(tenant)
+        change = owner.partition.keyring.unrecorded(tenant)
+        if change and owner.sequencer is not None:
+            await owner.sequencer.change_ring(change)
+
     async def wipe_here(self, tenant: TenantId, position: int) -> bool:
         """Whether no copy is left on this node; False too if it has not read as far yet."""
         partition = self.kafka.owner_of(tenant).partition
         try:
             await partition.until(lambda: self.history.head(tenant)[0] >= position, WIPE_TIMEOUT / 3, "")
-        except Unavailable:
+            return await self.kafka.exclusively(partition, partition.database.truncate_wal)
+        except (Unavailable, NotReady):
             return False
-        return await self.kafka.exclusively(partition, partition.database.truncate_wal)
 
     async def _wipe_there(self, address: str, tenant: TenantId, position: int) -> bool:
         body = f"{tenant} {position}".encode()

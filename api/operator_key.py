@@ -8,9 +8,9 @@ from api.data_folder import write_secret
 from domain.access import secrets
 from domain.agents import OperatorKeyIssued, RotateOperatorKey
 from domain.boundary import Expectation, Item
-from domain.command import Command
+from domain.command import Command, Refused
 from domain.ids import DEPLOYMENT, CredentialId, OperatorId, id_from
-from domain.ledger import Actor, Authority, Caller, Outcome, VersionChanged
+from domain.ledger import Actor, Authority, AuthorityChanged, Caller, Outcome, QueueFull, VersionChanged
 
 if TYPE_CHECKING:
     from api.wiring import Node
@@ -32,14 +32,18 @@ async def ensure_operator_key(node: "Node") -> str | None:
     """
     path = node.folder.operator_key
     if path.exists() and not node.configuration.new_operator_key:
-        kept = path.read_text().strip()
-        secret = secrets.read(kept)
         head = node.feed.head(DEPLOYMENT)
-        if secret is not None and node.residents.tenant(DEPLOYMENT, head).credential(secret.digest) is not None:
-            return kept
+        for each in (path, path.with_name(path.name + ".before")):
+            kept = each.read_text().strip() if each.exists() else ""
+            secret = secrets.read(kept)
+            if secret is not None and node.residents.tenant(DEPLOYMENT, head).credential(secret.digest) is not None:
+                write_secret(path, kept)
+                return kept
     by = system(node, "start")
     if node.configuration.kafka is None or node.configuration.new_operator_key:
         return await issue_operator_key(node, lambda command: node.ledger.execute(command, by))
+    if node.history.latest(DEPLOYMENT, f"operator:{OPERATOR}", (OperatorKeyIssued.__name__,)):
+        return None
     first = Expectation(Item((f"operator:{OPERATOR}",), (OperatorKeyIssued,)), 0)
     try:
         return await issue_operator_key(node, lambda command: node.ledger.execute(command, by, expects=(first,)))
@@ -57,8 +61,12 @@ async def issue_operator_key(node: "Node", execute: Callable[[Command], Awaitabl
     write_secret(path, key)
     try:
         await execute(RotateOperatorKey(OPERATOR, credential, secrets.digest(key)))
-    except Exception:
+    except (Refused, VersionChanged, AuthorityChanged, QueueFull):
         if former is not None:
             write_secret(path, former)
+        raise
+    except Exception:  # whether the new key counts is not known: both are kept, and the next start sees which opens
+        if former is not None:
+            write_secret(path.with_name(path.name + ".before"), former)
         raise
     return key

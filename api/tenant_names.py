@@ -35,6 +35,8 @@ class Naming:
         self._locks: WeakValueDictionary[TenantId, asyncio.Lock] = WeakValueDictionary()
         self.unsettled: set[TenantId] = set()
         """Those whose names may not be as their history says."""
+        self.reserved: dict[TenantId, set[Handle]] = {}
+        """What those who hold a lock have reserved themselves: another node may reserve for the same tenant."""
         self.knows_all = False
         """Whether what an earlier run of the node left behind was looked at."""
 
@@ -44,7 +46,11 @@ class Naming:
         lock = self._locks.setdefault(tenant, asyncio.Lock())
         async with lock:
             self.unsettled.add(tenant)
-            yield
+            self.reserved[tenant] = set()
+            try:
+                yield
+            finally:
+                del self.reserved[tenant]
 
 
 def compared_name(name: str) -> str:
@@ -72,6 +78,8 @@ async def reserve_name(deployment: Acting, tenant: TenantId, name: str) -> Tenan
     """Raises Taken. Returns the tenant it was reserved for: an earlier one, if the request is a retry."""
     unique = deployment.unique(tenant, "name", name, compared_name(name))
     deadline = Instant(deployment.node.clock() + DEADLINE)
+    if tenant in (reserved := deployment.node.naming.reserved):
+        reserved[tenant].add(unique.handle)
     outcome = await deployment.execute(tenants.ReserveTenantName(tenant, unique.value, unique.handle, deadline))
     for event in outcome.events:
         if isinstance(event, tenants.TenantNameReserved):
@@ -82,6 +90,8 @@ async def reserve_name(deployment: Acting, tenant: TenantId, name: str) -> Tenan
 async def hold_name(deployment: Acting, tenant: TenantId, name: str) -> None:
     """Reserve a name unless the tenant has it; what was reserved before may have been given back. Raises Taken."""
     handle = deployment.node.keyring.find_handle(DEPLOYMENT, "name", compared_name(name))
+    if handle is not None and tenant in (reserved := deployment.node.naming.reserved):
+        reserved[tenant].add(handle)
     if handle is None or handle not in {row.name_handle for row in _names_of(deployment.node, tenant)}:
         await reserve_name(deployment, tenant, name)
 
@@ -95,16 +105,18 @@ async def name_is_taken(deployment: Acting, tenant: TenantId, name: str) -> bool
     return False
 
 
-async def settle(node: "Node", tenant: TenantId, execute: Execute, *, due: Instant | None = None) -> None:
+async def settle(node: "Node", tenant: TenantId, execute: Execute) -> None:
     """Make the deployment's list say what the tenant's history says now. The caller holds the tenant's lock.
 
-    `due`: leave alone what is reserved until later than that, because another node may be using it.
+    What somebody else has reserved, perhaps at another node, is left alone until its deadline.
     """
     await node.log.reach(tenant)
+    now, reserved = node.clock(), node.naming.reserved.get(tenant, ())
     kept = _handle_in_use(node, tenant)
     names = _names_of(node, tenant)
     for row in names:
-        if row.name_handle != kept and (due is None or row.deadline is None or row.deadline <= due):
+        ours = row.deadline is None or row.deadline <= now or row.name_handle in reserved
+        if row.name_handle != kept and ours:
             await execute(tenants.ReleaseTenantName(tenant, row.name_handle))
     for row in names:
         if row.name_handle == kept and row.deadline is not None:
@@ -126,7 +138,7 @@ async def settle_names(node: "Node", by: Caller) -> int:
     wanted |= naming.unsettled
     for tenant in wanted:
         async with naming.alone(tenant):
-            await settle(node, tenant, lambda command: node.ledger.execute(command, by), due=Instant(now))
+            await settle(node, tenant, lambda command: node.ledger.execute(command, by))
         await asyncio.sleep(0)
     naming.knows_all = True
     return len(wanted)

@@ -34,6 +34,8 @@ class Upkeep:
         self._tasks: list[asyncio.Task[None]] = []
         self._checking = Checking(node, node.metrics)
         self._owned: frozenset[int] = frozenset()
+        self._look_again = asyncio.Event()
+        self._look_again.set()
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
@@ -44,7 +46,7 @@ class Upkeep:
             (6 * 3600.0, self._node.destroy_old_purposes),
         ):
             self._tasks.append(loop.create_task(self._repeat(every, task)))
-        self._tasks.append(loop.create_task(self._find_expiring()))
+        self._tasks.append(loop.create_task(self._keep_finding()))
         self._tasks.append(loop.create_task(self._checking.run()))
 
     async def stop(self) -> None:
@@ -60,7 +62,7 @@ class Upkeep:
     def owns(self, partitions: frozenset[int]) -> None:
         """What other nodes have noted of these so far is this node's to do now."""
         if not partitions <= self._owned:
-            self._tasks.append(asyncio.get_running_loop().create_task(self._find_expiring()))
+            self._look_again.set()
         self._owned = partitions
 
     def _note(self, recorded: Recorded) -> None:
@@ -85,8 +87,18 @@ class Upkeep:
     async def _summarise(self) -> None:
         await self._node.ledger.summarise()
 
+    async def _keep_finding(self) -> None:
+        while True:
+            await self._look_again.wait()
+            self._look_again.clear()
+            self._expiring.clear()
+            try:
+                await self._find_expiring()
+            except Exception as problem:
+                structlog.get_logger().error("looking for what expires failed", exc_info=problem)
+
     async def _find_expiring(self) -> None:
-        """Those of before this start, a tenant at a time, behind everything else."""
+        """Those of before this start, or before this node decided for them: a tenant at a time, behind all else."""
         for tenant in await asyncio.to_thread(self._node.history.tenants):
             query = Query(types=(RoleAssigned.__name__,))
             for recorded in await asyncio.to_thread(self._node.history.recorded, tenant, query, _PAGE):
@@ -97,13 +109,16 @@ class Upkeep:
         """Say that ends have come. Decisions don't wait for it: they judge the end itself."""
         node = self._node
         while self._expiring and self._expiring[0][0] <= node.clock():
-            _, tenant, role, subject = self._expiring[0]
+            entry = heapq.heappop(self._expiring)
+            _, tenant, role, subject = entry
             if not node.log.decides(tenant):
-                heapq.heappop(self._expiring)
                 continue
             authority = Authority("roles:assign", id_from("dec", node.clock(), os.urandom(10)), ("system",))
             correlation = id_from("cor", node.clock(), os.urandom(10))
             by = Caller(tenant, Actor("system", "expiry"), authority, correlation)
-            with contextlib.suppress(Refused):
-                await node.ledger.execute(ExpireAssignment(role, subject), by)  # type: ignore[arg-type]
-            heapq.heappop(self._expiring)
+            try:
+                with contextlib.suppress(Refused):
+                    await node.ledger.execute(ExpireAssignment(role, subject), by)  # type: ignore[arg-type]
+            except (NotReady, QueueFull):
+                heapq.heappush(self._expiring, entry)
+                raise

@@ -47,7 +47,7 @@ class Fence:
             places = {number: self._topics.of_ledger(number) for number in asked}
             try:
                 ends = await asyncio.to_thread(lambda: self._admin.ends(list(places.values()), committed=False))  # noqa: B023
-            except Unavailable as problem:
+            except Exception as problem:  # whatever it is, nobody may wait for ever
                 for answer in (each for answers in asked.values() for each in answers):
                     if not answer.done():
                         answer.set_exception(Unavailable(str(problem)))

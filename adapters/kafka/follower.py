@@ -22,6 +22,7 @@ from adapters.kafka.control import TakeOver
 from adapters.kafka.headers import mark_of, schema_of
 from adapters.kafka.outside_registry import Swap
 from adapters.kafka.partition import Owner, Partition
+from adapters.kafka.peers import is_address
 from adapters.kafka.ring_records import NotOfTheRing, change_of
 from adapters.kafka.topics import Topics
 from domain.ids import Handle
@@ -182,7 +183,7 @@ class Follower:
                 self._following[number] = _Following(partition, self._topics)
             except (LogShorter, sqlite3.Error) as problem:
                 self._following.pop(number, None)
-                self._loop.call_soon_threadsafe(_set_trouble, partition, _what(problem))
+                self._loop.call_soon_threadsafe(_set_trouble, partition, _what(problem), True)
         self._by_place = {}
         for each in self._following.values():
             self._by_place[each.ledger] = self._by_place[each.keyring] = each
@@ -233,12 +234,12 @@ class Follower:
             if wanted and time.monotonic() > deadline:
                 raise Unavailable("the brokers don't give the last events again: look at their logs")
 
-    def _give_up(self, following: _Following, why: str) -> None:
+    def _give_up(self, following: _Following, why: str, *, damaged: bool = False) -> None:
         partition = following.partition
         self._following.pop(partition.number, None)
         self._by_place.pop(following.ledger, None)
         self._by_place.pop(following.keyring, None)
-        self._loop.call_soon_threadsafe(_set_trouble, partition, why)
+        self._loop.call_soon_threadsafe(_set_trouble, partition, why, damaged)
 
     def _take(self, received: Sequence[Received]) -> bool:
         """Whether a partition had to be given up."""
@@ -272,7 +273,7 @@ class Follower:
                     what = f"the index can't be written ({problem.sqlite_errorname}): make room on its disk"
                     raise Unavailable(what) from problem
                 except (LogUnlike, sqlite3.Error) as problem:
-                    self._give_up(following, _what(problem))
+                    self._give_up(following, _what(problem), damaged=isinstance(problem, sqlite3.Error))
                     break
                 if len(following.ready) == before:
                     break
@@ -298,20 +299,19 @@ class Follower:
 
     def _pass(self, position: Callable[[Place], int]) -> None:
         """Note how far everything is read, past markers and what was aborted."""
-        passed: list[tuple[Partition, int]] = []
+        passed: list[tuple[Partition, int, int]] = []
         for each in self._following.values():
             each.ring_is_read_to = position(each.keyring)
-            if each.ready or not each.verifier.is_between_commits:
-                continue
-            at = position(each.ledger)
-            if at > each.partition.passed:
-                passed.append((each.partition, at))
+            whole = not each.ready and each.verifier.is_between_commits
+            at = position(each.ledger) if whole else 0
+            if at > each.partition.passed or each.ring_is_read_to > each.partition.keyring_passed:
+                passed.append((each.partition, at, each.ring_is_read_to))
         if passed:
             self._loop.call_soon_threadsafe(_have_passed, passed)
 
     def _tell(self, partition: Partition, applied: Applied, owner: Owner | None) -> None:
         if owner is not None:
-            partition.owner = owner
+            partition.owner = owner if is_address(owner.address) else owner._replace(address="")
         partition.keyring.followed(applied.ring)
         self._applied(partition, applied)
         partition.went_on()
@@ -342,14 +342,15 @@ def _close(reader: Reader | None) -> None:
             reader.close()
 
 
-def _have_passed(passed: Sequence[tuple[Partition, int]]) -> None:
-    for partition, offset in passed:
-        partition.passed = max(partition.passed, offset)
+def _have_passed(passed: Sequence[tuple[Partition, int, int]]) -> None:
+    for partition, ledger, keyring in passed:
+        partition.passed = max(partition.passed, ledger)
+        partition.keyring_passed = max(partition.keyring_passed, keyring)
         partition.went_on()
 
 
-def _set_trouble(partition: Partition, why: str) -> None:
-    partition.trouble = why
+def _set_trouble(partition: Partition, why: str, damaged: bool) -> None:
+    partition.trouble, partition.is_damaged = why, damaged
     partition.went_on()
 
 

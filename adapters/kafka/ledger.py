@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,12 +20,15 @@ from adapters.kafka.log import SchemaIds
 from adapters.kafka.members import Members
 from adapters.kafka.owner import Ownership
 from adapters.kafka.partition import Partition
-from adapters.kafka.peers import Peers, Proofs
+from adapters.kafka.peers import Peers, Proofs, is_address
 from adapters.kafka.routed_ledger import RoutedLedger
 from adapters.kafka.routing import Evidences, Histories, Keyrings, OtherPartitions
 from adapters.kafka.settings import KafkaSettings
 from adapters.kafka.topics import TopicSettings, prepare_topics
+from domain.ledger import NotReady
 
+MOST_TAKEOVERS: Final = 16
+"""At once; each may wait for brokers."""
 START_TIMEOUT: Final = 24 * 3600.0
 """Seconds in which an index is brought up to date at the start; a long history takes long."""
 
@@ -69,6 +73,7 @@ class KafkaLedger:
         self.schemas = schemas
         self._steady = steady or steady_clock
         self._closing: list[Callable[[], Any]] = []
+        self._threads = ThreadPoolExecutor(MOST_TAKEOVERS, "takeover")
 
     async def start(self) -> None:
         """Returns once the indexes have read what was there; partitions are owned soon after."""
@@ -96,7 +101,9 @@ class KafkaLedger:
         self.owners = {each.number: self._ownership(each, client) for each in self.partitions}
         self.ledger = RoutedLedger(self.owner_of, self._clock, options.address, self.peers)
         self.fence = Fence(self._admin, self.topics, self.owner_of)
-        self.members = Members(client, self.topics, self.owners, options.address, options.session_timeout)
+        self.members = Members(
+            client, self.topics, self.owners, options.address, options.session_timeout, self._trouble
+        )
 
     def join(self) -> None:
         """Take part in owning from now on."""
@@ -116,6 +123,7 @@ class KafkaLedger:
             self._committed,
             self._regroup,
             self._owns,
+            self._threads,
             elsewhere=OtherPartitions(partition.number, self.histories, self._find),
             schemas=self.schemas,
             steady=self._steady,
@@ -149,14 +157,20 @@ class KafkaLedger:
             await self.peers.close()
         for close in reversed(self._closing):
             await asyncio.to_thread(close)
+        self._threads.shutdown(wait=False)
+
+    def _trouble(self) -> str | None:
+        """Why this node must not own anything: somebody else reads what it can't."""
+        return next((each.trouble for each in self.partitions if each.is_damaged), None)
 
     def _regroup(self) -> None:
         self.members.regroup()
 
     async def other_members(self) -> list[str]:
         """The addresses of all other nodes that are alive, as far as the group knows. Raises Unavailable."""
-        members = await asyncio.to_thread(self._admin.members, self.topics.group)
-        return sorted(set(members) - {self._options.address})
+        members = set(await asyncio.to_thread(self._admin.members, self.topics.group))
+        members |= {each.owner.address for each in self.partitions}
+        return sorted(each for each in members if is_address(each) and each != self._options.address)
 
     def ends(self, places: Collection[Place], *, committed: bool) -> dict[Place, int]:
         """See adapters.kafka.client.Admin."""
@@ -167,6 +181,8 @@ class KafkaLedger:
         owner = self.owners[partition.number]
         if owner.sequencer is not None:
             return await owner.sequencer.exclusively(lambda _: act())
+        if owner.log is not None:
+            raise NotReady("a partition is being let go: ask again in a moment")
         return await self.follower.exclusively(act)
 
     def _find(self, tenant: str) -> Partition:

@@ -28,7 +28,10 @@ class Members:
         owners: Mapping[int, Ownership],
         client_id: str,
         session_timeout: float,
+        trouble: Callable[[], str | None],
     ) -> None:
+        """`trouble`: why this node must stay out of the group, if it must."""
+        self._must_stay_out = trouble
         self._client = client
         self._topics = topics
         self._owners = owners
@@ -59,6 +62,8 @@ class Members:
         callbacks = Callbacks(self._assigned, self._revoked, self._lost)
         while not self._stopping:
             try:
+                if (trouble := self._must_stay_out()) is not None:
+                    raise Unavailable(trouble)
                 if self._membership is None:
                     self._membership = self._client.membership(
                         self._topics.group, self._topics.ledger, self._client_id, self._session_timeout, callbacks

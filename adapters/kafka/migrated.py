@@ -34,11 +34,14 @@ class Compared(NamedTuple):
 
 
 def compare(source: Database, client: Client, topics: Topics, progress: Progress = lambda done, of: None) -> Compared:
-    """Reads all of both. `source` is written by nobody, `topics` by nobody else. Raises NotMigrated, Unavailable."""
+    """Reads all of both. `source` is written by nobody, `topics` by nobody else; what `progress` raises ends it.
+
+    Raises NotMigrated, Unavailable.
+    """
     (total,) = source.one("SELECT coalesce(max(sequence), 0) FROM events", ())
     try:
         trees = _trees(client, topics, lambda done: progress(done, total))
-        rings = _rings(client, topics)
+        rings = _rings(client, topics, lambda: progress(total, total))
     except (LogUnlike, NotOfTheRing) as problem:
         raise NotMigrated(f"{problem}: {EMPTY_THEM}") from problem
     tenants = _compare_trees(source, trees)
@@ -92,7 +95,7 @@ def _compare_trees(source: Database, trees: dict[str, Frontier]) -> int:
     return len(tenants)
 
 
-def _rings(client: Client, topics: Topics) -> dict[tuple[int, bytes], bytes]:
+def _rings(client: Client, topics: Topics, progress: Callable[[], None]) -> dict[tuple[int, bytes], bytes]:
     """By partition and record key: a hash of what the record says, as of the last of each."""
     found: dict[tuple[int, bytes], bytes] = {}
     for records in _read(client, [topics.of_keyring(number) for number in range(topics.partitions)]):
@@ -103,6 +106,7 @@ def _rings(client: Client, topics: Topics) -> dict[tuple[int, bytes], bytes]:
                 found.pop(key, None)
             else:
                 found[key] = _digest(record.value)
+        progress()
     return found
 
 

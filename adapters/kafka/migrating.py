@@ -6,6 +6,7 @@ was interrupted goes on where it ended: each transaction has whole commits, and 
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -162,13 +163,21 @@ class Migration:
 
     async def compare(self, progress: Progress = lambda done, of: None) -> Compared:
         """What Kafka holds with what the source holds. Raises NotMigrated."""
-        compared: Compared = await self._on_thread(compare, self._source, self._client, self._target.topics, progress)
+        given_up = threading.Event()
+
+        def tell(done: int, of: int) -> None:
+            if given_up.is_set():
+                raise NotMigrated(f"it was interrupted: {AGAIN}")
+            progress(done, of)
+
+        try:
+            compared: Compared = await self._on_thread(compare, self._source, self._client, self._target.topics, tell)
+        finally:
+            given_up.set()
         (epoch,) = self._source.one("SELECT coalesce(max(number), 0) FROM destructions", ())
         there = (each.database.one("SELECT count(*) FROM destructions", ()) for each in self._target.partitions)
         if sum(count for (count,) in there) != epoch:
-            raise NotMigrated(
-                "the index of what Kafka holds counts other erasures: delete it, and run the command again"
-            )
+            raise NotMigrated("the index of what Kafka holds counts other erasures: delete it, and try again")
         return compared
 
     def _on_thread(self, do: Callable[..., T], *parameters: Any) -> asyncio.Future[T]:

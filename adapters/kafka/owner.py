@@ -7,7 +7,9 @@ record, which says in the log itself who that is.
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from concurrent.futures import Executor
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
 import structlog
 
@@ -26,6 +28,8 @@ from adapters.kafka.log import KafkaLog, SchemaIds
 from adapters.kafka.partition import Owner, Partition
 from adapters.kafka.topics import Topics
 from domain.ledger import NotReady, Outcome, Work
+
+T = TypeVar("T")
 
 TRANSACTION_TIMEOUT: Final = 10.0
 """Seconds after which the broker ends what a dead owner left open; readers wait for it no longer than that."""
@@ -66,6 +70,7 @@ class Ownership:
         committed: Callable[[Partition, Committed], None],
         regroup: Regroup,
         changed: Callable[[], None],
+        threads: Executor,
         *,
         elsewhere: Elsewhere,
         schemas: SchemaIds | None = None,
@@ -84,6 +89,7 @@ class Ownership:
         self._committed = committed
         self._regroup = regroup
         self._changed = changed
+        self._threads = threads
         self._elsewhere = elsewhere
         self._schemas = schemas
         self._steady = steady
@@ -200,7 +206,7 @@ class Ownership:
             self.log = None
             self._changed()
             self.partition.went_on()
-            await asyncio.to_thread(log.close)
+            await self._on_thread(log.close)
             await self._follower.resume(self.partition.number)
         if not self.is_ours:
             self._turn_away()
@@ -255,25 +261,48 @@ class Ownership:
         name = self._topics.transactional_id(number)
         if not self._fencing:
             name += f".{random_12().hex()}"
+        await self._read_all(committed=True)
+        self._must_be_newer(generation)  # before anybody is fenced
         writer = self._client.writer(name, TRANSACTION_TIMEOUT)
         try:
-            await asyncio.to_thread(writer.open, OPEN_TIMEOUT)
-            ends = await asyncio.to_thread(lambda: self._admin.ends([place], committed=False))
-            await partition.until_passed(ends[place], READ_TIMEOUT)
+            await self._on_thread(partial(writer.open, OPEN_TIMEOUT))
+            await self._read_all(committed=False)
             self._must_be_newer(generation)
+            if not self.is_ours:
+                raise Unavailable("the partition went to another node meanwhile")
             offset, owner = await self._say_so(writer, generation)
             await partition.until_passed(offset + 1, READ_TIMEOUT)
             if partition.owner != owner:
                 raise Fenced
             await self._follower.release(number)
         except BaseException:
-            await asyncio.shield(asyncio.to_thread(writer.close))
+            await asyncio.shield(self._on_thread(writer.close))
             raise
 
         def end() -> int:
             return self._admin.ends([place], committed=False)[place]
 
         return KafkaLog(writer, partition.database, self._topics, number, owner.epoch, offset, end, self._schemas)
+
+    async def _read_all(self, *, committed: bool) -> None:
+        """Until the follower has read what there is, the keyring's changes too. Raises Unavailable.
+
+        `committed`: only up to a transaction that is still open, which only the broker or `open` ends.
+        """
+        partition, number = self.partition, self.partition.number
+        if partition.trouble:
+            raise Unavailable(partition.trouble)
+        ledger, keyring = self._topics.of_ledger(number), self._topics.of_keyring(number)
+        ends = await self._on_thread(lambda: self._admin.ends([ledger, keyring], committed=committed))
+
+        def read() -> bool:
+            return partition.passed >= ends[ledger] and partition.keyring_passed >= ends[keyring]
+
+        await partition.until(read, READ_TIMEOUT, "the partition was not read to its end in time")
+
+    async def _on_thread(self, do: Callable[[], T]) -> T:
+        """On one of the threads for what may take long, so that nothing else waits for it."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, do)
 
     def _must_be_newer(self, generation: int) -> None:
         """Raises Fenced if an owner came by a newer assignment than ours.
@@ -299,7 +328,7 @@ class Ownership:
             headers.append(schema_header(value))
             value = self._schemas.swap_out(value)
         record = Record(self._topics.of_ledger(partition.number), None, value, headers)
-        (offset,) = await asyncio.to_thread(writer.commit, [record], OPEN_TIMEOUT)
+        (offset,) = await self._on_thread(partial(writer.commit, [record], OPEN_TIMEOUT))
         return offset, owner
 
     async def _resolve(self, batch: Batch) -> None:

@@ -41,8 +41,12 @@ class Partition:
         row = self.database.one("SELECT next FROM streams WHERE name = ?", (LEDGER,))
         self.passed = row[0] if row else 0
         """The offset up to which everything that was committed is in the index, as far as the follower knows."""
+        self.keyring_passed = 0
+        """The same of the keyring's topic."""
         self.trouble: str | None = None
         """Why it is not read any further, if so."""
+        self.is_damaged = False
+        """Whether that is this node's own trouble, so that others can read it."""
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
 
     def went_on(self) -> None:
@@ -68,6 +72,8 @@ class Partition:
             await asyncio.wait_for(waiter, timeout)
         except TimeoutError:
             raise Unavailable(self.trouble or what) from None
+        finally:
+            self._waiting = [each for each in self._waiting if each[1] is not waiter]
 
     async def until_passed(self, offset: int, timeout: float) -> None:
         """Raises Unavailable."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 import ssl
 import time
@@ -17,6 +18,12 @@ PROOF: Final = "muniment-node"
 MOST_OFF: Final = 30
 """Seconds that a proof is good for, before and after its time."""
 CONNECT: Final = 1.0
+_ADDRESS: Final = re.compile(r"https?://[A-Za-z0-9._:%\[\]-]+(?:/[A-Za-z0-9._~/-]*)?")
+
+
+def is_address(text: str) -> bool:
+    """Whether a node may be called there: an origin, perhaps with a path, and nothing else hidden in it."""
+    return len(text) < 300 and _ADDRESS.fullmatch(text) is not None
 
 
 class Unreachable(Exception):
@@ -55,6 +62,10 @@ class Proofs:
             del self._seen[next(iter(self._seen))]
         return digest
 
+    def answer(self, proof: str) -> str:
+        """What a node answers a request with, so that it is known to be one."""
+        return self._hash("answer", proof)
+
     def _hash(self, *parts: str) -> str:
         mac = hmac.new(self._key, digestmod=hashlib.sha256)
         for part in parts:
@@ -90,11 +101,14 @@ class Peers:
             method, address + target, content=body, headers=sent, timeout=httpx.Timeout(timeout, connect=CONNECT)
         )
         try:
-            return await self._client.send(request)
+            response = await self._client.send(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as problem:
             raise Unreachable(type(problem).__name__) from problem
         except (httpx.HTTPError, httpx.InvalidURL) as problem:
             raise NoAnswer(type(problem).__name__) from problem
+        if response.headers.get(PROOF) != self.proofs.answer(proof):
+            raise NoAnswer("what answered there is no node of this deployment")
+        return response
 
     async def close(self) -> None:
         await self._client.aclose()

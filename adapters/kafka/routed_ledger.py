@@ -109,7 +109,10 @@ async def _has_read(partition: Partition, outcome: Outcome) -> None:
     def read() -> bool:
         return partition.history.head(outcome.tenant)[0] >= outcome.position
 
-    await partition.until(read, DEADLINE, "the command was recorded, but this node has not read it yet")
+    try:
+        await partition.until(read, DEADLINE, "the command was recorded, but this node has not read it yet")
+    except Unavailable as problem:
+        raise NotReady(str(problem)) from problem
 
 
 async def wait_for_another(partition: Partition, owner: Ownership, timeout: float) -> None:

@@ -48,6 +48,17 @@ class SharedKeyring(Keyring):
             self._seen.add(short(lookup))
         return True
 
+    def unrecorded(self, tenant: TenantId) -> RingChange:
+        """What was made here for a tenant, was never needed, and stands in the way of what others make."""
+        change = RingChange()
+        if (own := self._unwritten_tenants.get(tenant)) is not None:
+            change.add_tenant_key(tenant, *own)
+        for key in self._by_id.values():
+            hashes = key.subject == LOOKUP or is_purpose(key.subject)
+            if key.tenant == tenant and key.unwritten is not None and hashes:
+                change.add_data_key(tenant, key.id, *key.unwritten)
+        return change
+
     def followed(self, change: RingChange) -> None:
         """What another node's commit brought, now in the index: what was made here and never recorded gives way."""
         for tenant, id, _ in change.tenant_keys.values():

@@ -6,13 +6,26 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from tests.bench import checks, folding, http, ledger, simulation, sizes, views
+from tests.bench import (
+    checks,
+    folding,
+    http,
+    kafka,
+    kafka_catch_up,
+    kafka_failover,
+    kafka_two_nodes,
+    ledger,
+    simulation,
+    sizes,
+    views,
+)
 from tests.bench.table import Row, show, write
 
 Rows = Callable[[Path], Iterator[Row]]
 
 GROUPS: Final[dict[str, tuple[Rows, ...]]] = {
     "ledger": (ledger.rows, folding.rows, http.rows, views.rows, checks.rows, sizes.rows),
+    "kafka": (kafka.rows, kafka_catch_up.rows, kafka_failover.rows, kafka_two_nodes.rows),
     "simulation": (simulation.rows,),
 }
 """What each group measures, in turn. A function gets an empty folder to work in, and yields rows."""

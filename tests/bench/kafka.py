@@ -1,7 +1,9 @@
 """The ledger on Kafka: commands a second against the embedded log, bulk and lone appends against a bare producer."""
 
 import asyncio
+import gc
 import os
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
@@ -10,10 +12,12 @@ from typing import Final
 
 import uvloop
 
-from adapters.kafka.client import Place
+from adapters.kafka.client import Place, Record
+from api.http import structured_log
+from api.wiring import OBJECTS_BETWEEN_COLLECTIONS
 from tests.adapters.index.logs import HERE, note, work
 from tests.adapters.kafka.logs import KafkaLog, options, running
-from tests.bench.kafka_bare import CLIENTS, BareProducer, bare_producer, transactions
+from tests.bench.kafka_bare import CLIENTS, BareProducer, bare_producer, make_topic, transactions
 from tests.bench.office import Crew, Office, rate
 from tests.bench.table import Row, versus
 from tests.kafka.broker import Cluster
@@ -24,7 +28,7 @@ ROUNDS: Final = 5
 ROUND: Final = 3_000
 BULK: Final = 100
 """Events of a command."""
-BULK_CALLERS: Final = 16
+BULK_CALLERS: Final = 32
 BULK_ROUND: Final = 160
 BYTES: Final = 300
 LONE_ROUND: Final = 60
@@ -32,7 +36,15 @@ JVM: Final = ("-Xmx1g", "-XX:TieredStopAtLevel=4")
 """The broker is no test's: it may compile what is hot."""
 
 
+def as_served() -> None:
+    """As `muniment serve` sets up its process."""
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 50, 100)
+    structured_log.configure(Path(os.devnull).open("wb"))  # noqa: SIM115
+
+
 def rows(folder: Path) -> Iterator[Row]:
+    as_served()
+
     async def collect(servers: str) -> list[Row]:
         return [row async for row in _rows(folder, servers)]
 
@@ -52,6 +64,7 @@ async def _rows(folder: Path, servers: str) -> AsyncIterator[Row]:
             await rate(crew.provision, 0, PEOPLE, CALLERS)
             yield await _many(client, crew, office)
             pairs = Pairs(servers, log, bare)
+            await pairs.open()
             yield await _bulk(client, pairs)
             for row in await _lone(client, crew, pairs):
                 yield row
@@ -77,7 +90,7 @@ async def _many(client: str, crew: Crew, office: Office) -> Row:
 
 
 class Pairs:
-    """What a node has committed since it was asked last, for a bare producer to send again, to a topic of its own."""
+    """What a node has committed since it was asked last is sent again by a bare producer, to a topic of its own."""
 
     def __init__(self, servers: str, log: KafkaLog, bare: BareProducer) -> None:
         self._servers = servers
@@ -85,7 +98,6 @@ class Pairs:
         self._bare = bare
         self._from = log.kafka.topics.of_ledger(0)
         self._into = Place(f"{self._from.topic}.bare", 0)
-        self._admin = log.kafka._admin
         self._after = self._end
 
     @property
@@ -94,10 +106,11 @@ class Pairs:
         assert owned is not None
         return owned.offset
 
-    async def make(self) -> None:
-        await asyncio.to_thread(self._admin.create_topic, self._into.topic, 1, 1, {})
+    async def open(self) -> None:
+        await asyncio.to_thread(make_topic, self._servers, self._into.topic)
 
     def skip(self) -> None:
+        """What was committed so far is not to be sent again."""
         self._after = self._end
 
     async def again(self) -> tuple[list[float], int]:
@@ -107,12 +120,14 @@ class Pairs:
         took = await asyncio.to_thread(self._send, batches)
         return took, sum(map(len, batches))
 
-    def _send(self, batches: Sequence[Sequence[object]]) -> list[float]:
-        took = []
+    def _send(self, batches: Sequence[Sequence[Record]]) -> list[float]:
+        interval, took = sys.getswitchinterval(), []
+        sys.setswitchinterval(0.005)  # Python's own: the node set another
         for batch in batches:
             began = time.perf_counter()
-            self._bare.send(batch)  # type: ignore[arg-type]
+            self._bare.send(batch)
             took.append(time.perf_counter() - began)
+        sys.setswitchinterval(interval)
         return took
 
 
@@ -123,7 +138,6 @@ async def _bulk(client: str, pairs: Pairs) -> Row:
         events = [note(data, "bulk:bench", f"item:{number * BULK + each}") for each in range(BULK)]
         await owner.execute(work(*events, tenant=HERE))
 
-    await pairs.make()
     await rate(append, 0, BULK_CALLERS, BULK_CALLERS)
     ours, theirs, batches = [], [], 0
     pairs.skip()
@@ -139,7 +153,7 @@ async def _bulk(client: str, pairs: Pairs) -> Row:
         f"a bare producer of the same {ROUNDS * BULK_ROUND * BULK // batches} records a transaction: "
         f"{median(theirs):,.0f}/s",
         versus(ours, theirs),
-        "≥ 0.6",
+        "≥ 0.6" if client == "kafka-python" else "",
     )
 
 

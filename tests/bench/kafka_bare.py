@@ -1,4 +1,4 @@
-"""What the ledger on Kafka is measured against: the same libraries, set as the node sets them, and nothing around them."""
+"""What the ledger on Kafka is measured against: the same libraries, set as the node sets them, and nothing more."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -69,6 +69,7 @@ class _Librdkafka:
                 "queue.buffering.max.messages": 200_000,
                 "retry.backoff.ms": 10,
                 "socket.nagle.disable": True,
+                "log_level": 4,
             }
         )
         self._producer.init_transactions(_TIMEOUT)
@@ -89,13 +90,19 @@ def bare_producer(client: str, servers: str, name: str) -> BareProducer:
 
 
 def transactions(servers: str, place: Place, after: int, into: Place) -> list[list[Record]]:
-    """What was committed beyond an offset, as it is to be sent elsewhere: each commit a list, and the last offset."""
+    """What was committed beyond an offset, commit by commit, as it is to be sent elsewhere."""
     commits: dict[bytes, list[Record]] = {}
     for each in read(servers, place, after + 1):
         mark = mark_of(each.headers)
         if mark is not None:
             commits.setdefault(mark.id, []).append(Record(into, each.key, each.value, each.headers))
     return list(commits.values())
+
+
+def make_topic(servers: str, name: str) -> None:
+    admin = connect(KafkaSettings(servers, client="librdkafka")).admin()
+    admin.create_topic(name, 1, 1, {})
+    admin.close()
 
 
 def read(servers: str, place: Place, offset: int) -> list[Received]:

@@ -19,7 +19,7 @@ from adapters.postgres.generations import Generations
 from api.projector import tables
 from projections.every import EVERY_VIEW
 from tests.adapters.kafka.logs import options, running
-from tests.bench.kafka import CALLERS, JVM
+from tests.bench.kafka import CALLERS, JVM, as_served
 from tests.bench.kafka_bare import CLIENTS, CONSUMERS
 from tests.bench.office import Crew, rate
 from tests.bench.table import Row, versus
@@ -31,6 +31,7 @@ ROUNDS: Final = 3
 
 
 def rows(folder: Path) -> Iterator[Row]:
+    as_served()
     with Cluster(folder / "broker", jvm=JVM) as cluster:
         history = History(cluster.servers, folder)
         uvloop.run(history.make())

@@ -1,4 +1,4 @@
-"""Fail-over on Kafka: how long nobody owns a partition when its owner is killed, as a client of the other node sees it."""
+"""Fail-over on Kafka: how long nobody owns a partition whose owner was killed, as a client of another node sees it."""
 
 import itertools
 import time
@@ -12,7 +12,7 @@ import httpx
 from adapters.embedded_postgres import EmbeddedPostgres
 from adapters.kafka.client import Place
 from adapters.kafka.control import decode_takeover, is_control
-from tests.bench.kafka import JVM
+from tests.bench.kafka import JVM, as_served
 from tests.bench.kafka_bare import CLIENTS, read
 from tests.bench.table import Row
 from tests.kafka.broker import Cluster
@@ -27,6 +27,7 @@ _names = itertools.count(1)
 
 
 def rows(folder: Path) -> Iterator[Row]:
+    as_served()
     postgres = EmbeddedPostgres(folder / "postgres")
     server = postgres.start()
     try:

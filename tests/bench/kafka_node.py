@@ -1,12 +1,11 @@
 """`python -m tests.bench.kafka_node SERVERS PREFIX FOLDER CLIENT`: a node with a crew for each of two partitions.
 
 Each line of standard input asks for something, and gets a line of JSON:
-`owns` tells the partitions that it owns; `found N` makes a tenant with people in partition N; `change SECONDS N …` keeps
-the crews of those partitions busy, and tells how many commands a second that were.
+`owns` tells the partitions that it owns; `found N` makes a tenant with people in partition N; `change SECONDS N …`
+keeps the crews of those partitions busy, and tells how many commands a second that were.
 """
 
 import asyncio
-import gc
 import sys
 import time
 from pathlib import Path
@@ -17,9 +16,9 @@ import uvloop
 
 from adapters.fresh_ids import new_id
 from adapters.kafka.topics import partition_of
-from api.wiring import OBJECTS_BETWEEN_COLLECTIONS
 from domain.ids import TenantId
 from tests.adapters.kafka.logs import KafkaLog, options, running
+from tests.bench.kafka import as_served
 from tests.bench.office import Crew, rate
 
 PARTITIONS: Final = 2
@@ -74,5 +73,5 @@ async def main(servers: str, prefix: str, folder: str, client: str) -> None:
 
 
 if __name__ == "__main__":
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 50, 100)
+    as_served()
     uvloop.run(main(*sys.argv[1:]))

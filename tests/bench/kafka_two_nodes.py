@@ -88,4 +88,4 @@ def _changes(*asked: tuple[Node, tuple[int, ...]]) -> float:
     """Commands a second, of all together."""
     for each, partitions in asked:
         each.ask("change", SECONDS, *partitions)
-    return sum(each.answer() for each, _ in asked)
+    return sum(float(each.answer()) for each, _ in asked)

@@ -1,4 +1,4 @@
-"""Who keeps a ledger busy: callers who change people of one tenant; and the office where they do it, a node's writer."""
+"""Who keeps a ledger busy: callers who change people of one tenant; and the office where they do, a node's writer."""
 
 import asyncio
 import gc

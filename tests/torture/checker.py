@@ -7,6 +7,7 @@ import msgspec
 
 from tests.torture.answers import check_answers
 from tests.torture.histories import check_histories
+from tests.torture.names import check_names
 from tests.torture.nodes import LogSays, TenantSays, check_nodes
 from tests.torture.noted import Notes, Read
 from tests.torture.partitions import check_keyring, check_partitions
@@ -42,6 +43,7 @@ def check(evidence: Evidence) -> Verdict:
     ends = check_partitions(found, evidence.partitions, verdict)
     check_keyring(lines, evidence.keyring, verdict)
     histories = check_histories(lines, evidence.partitions, verdict)
+    check_names(notes.founded, histories, verdict)
     answers = check_answers(notes, histories, verdict)
     reads: dict[str, list[Read]] = defaultdict(list)
     for read in notes.reads:

@@ -86,6 +86,8 @@ class Notes(msgspec.Struct):
 
     asked: list[Asked] = []
     reads: list[Read] = []
+    founded: list[Asked] = []
+    """What was asked about tenants as a whole: their names are unique in the deployment."""
     faults: list[Fault] = []
     tenants: list[str] = []
     """Those that the load is about; in others only what holds for every tenant is checked."""

@@ -100,6 +100,9 @@ QUESTIONS: Final[dict[str, Question]] = {
     "evaluation": Question("/evaluations/{}", lambda body: [body["variant"], body["reason"]], _evaluation),
 }
 
+FROM_MEMORY: Final = frozenset({"evaluation"})
+"""What is answered as it is when the answer is made, which may be later than the position that it says."""
+
 
 def differs_from_fold(known: Known) -> str | None:
     """Where the product's folds and the model part; None if nowhere."""

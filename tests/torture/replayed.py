@@ -17,7 +17,7 @@ from tests.domain.model import Model
 from tests.torture.answers import Answers, Claim
 from tests.torture.histories import Done
 from tests.torture.noted import Asked, Read
-from tests.torture.questions import QUESTIONS, Known, differs_from_fold
+from tests.torture.questions import FROM_MEMORY, QUESTIONS, Known, differs_from_fold
 from tests.torture.topic import Line
 from tests.torture.verdict import Verdict
 from tests.torture.wishes import KINDS, command_of
@@ -61,12 +61,15 @@ class Replayed:
         self._names: dict[str, str] = {}
 
     def run(self, history: Sequence[Done], claims: Sequence[Claim], reads: Sequence[Read]) -> None:
-        """`reads` are those of this tenant; those without a position count as claims."""
+        """`reads` are those of this tenant; those that are of no certain position count as claims."""
         placed: dict[int, list[Read]] = defaultdict(list)
+        pending = [self._truth(claim) for claim in claims]
         for read in reads:
-            placed[read.position].append(read)
-        absent = [self._absence(read) for read in placed.pop(0, ())]
-        waiting = _Waiting([*absent, *map(self._truth, claims)], self._verdict)
+            if read.position and read.kind not in FROM_MEMORY:
+                placed[read.position].append(read)
+            else:
+                pending.append(self._moment(read))
+        waiting = _Waiting(pending, self._verdict)
         self._look(0, placed, waiting)
         for number, done in enumerate(history, 1):
             self._step(done)
@@ -85,12 +88,19 @@ class Replayed:
     def _known(self) -> Known:
         return Known(self.tenant, self.model, self.rows)
 
-    def _absence(self, read: Read) -> Pending:
+    def _moment(self, read: Read) -> Pending:
+        """That there was one, after all that was told before and until it was answered, at which it was so."""
         since = self._answers.floor(self.tenant, read.call)
+        if read.position:
+            self._must_be_fresh(read, since)
         until = max(since, self._answers.ceiling(self.tenant, read.end))
-        says = f"{_name(read)} was answered that it does not exist, from {since} to {until}"
+        says = f"{_name(read)} was answered {read.found}, from {since} to {until}"
         ask = QUESTIONS[read.kind].expected
-        return Pending(since, until, says, lambda: ask(self._known, read.subject) is None)
+        return Pending(since, until, says, lambda: ask(self._known, read.subject) == read.found)
+
+    def _must_be_fresh(self, read: Read, floor: int) -> None:
+        says = f"{_name(read)} says {read.position}, {floor} was told before"
+        self._verdict.must(read.position >= floor, FRESH, says)
 
     def _truth(self, claim: Claim) -> Pending:
         asked, between = claim.asked, f"from {claim.since} to {claim.until}"
@@ -147,8 +157,7 @@ class Replayed:
     def _look(self, position: int, placed: dict[int, list[Read]], waiting: "_Waiting") -> None:
         """What was answered as of here, and what may have been."""
         for read in placed.pop(position, ()):
-            floor = self._answers.floor(self.tenant, read.call)
-            self._verdict.must(position >= floor, FRESH, f"{_name(read)} says {position}, {floor} was told before")
+            self._must_be_fresh(read, self._answers.floor(self.tenant, read.call))
             expected = QUESTIONS[read.kind].expected(self._known, read.subject)
             self._verdict.must(read.found == expected, READS, f"{_name(read)} at {position}: not what the history says")
         waiting.look(position)

@@ -204,6 +204,7 @@ DOCTORS: dict[str, tuple[Doctor, set[str]]] = {
     "a read shows another version": (read(1, found=["ada", True, 3]), {replayed.READS}),
     "a read is of a position that is not there": (read(1, position=99), {replayed.BOUNDARY}),
     "what was there was answered as missing": (read(1, found=None, position=0), {replayed.CLAIMS}),
+    "what is told from memory was never so": (read(4, found=["on", "DEFAULT"]), {replayed.CLAIMS}),
     "If-Match named an older version": (answer(7, if_match=2), {replayed.VERSIONS}),
     "a name gets another handle": (change(3, user_name_handle="hdl_name_ada"), {replayed.HANDLES}),
     "a node finds a difference": (say(holds=False, problem="users differ"), {nodes.HOLDS}),

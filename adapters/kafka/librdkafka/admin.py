@@ -75,19 +75,27 @@ class LibrdkafkaAdmin:
         return self._offsets(places, _LAST, isolation)
 
     def offsets_at(self, places: Collection[Place], milliseconds: int) -> dict[Place, int | None]:
-        found = self._offsets(places, OffsetSpec.for_timestamp(milliseconds), IsolationLevel.READ_COMMITTED)
+        spec = OffsetSpec.for_timestamp(milliseconds)
+        found = self._offsets(places, spec, IsolationLevel.READ_COMMITTED, is_timed=True)
         return {place: None if offset < 0 else offset for place, offset in found.items()}
 
-    def _offsets(self, places: Collection[Place], spec: OffsetSpec, isolation: IsolationLevel) -> dict[Place, int]:
+    def _offsets(
+        self, places: Collection[Place], spec: OffsetSpec, isolation: IsolationLevel, *, is_timed: bool = False
+    ) -> dict[Place, int]:
+        """`is_timed`: nothing may be found."""
         if not places:
             return {}
         wish = {TopicPartition(*place): spec for place in places}
 
         def ask(admin: AdminClient, seconds: float) -> dict[Place, int]:
             futures = admin.list_offsets(wish, isolation_level=isolation, request_timeout=seconds)
-            return {
+            found = {
                 Place(each.topic, each.partition): future.result(seconds).offset for each, future in futures.items()
             }
+            # Without an error it says so where a partition has no leader just now.
+            if not is_timed and min(found.values()) < 0:
+                raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+            return found
 
         return self._asked("offsets", ask)
 

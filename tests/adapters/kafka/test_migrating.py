@@ -1,15 +1,10 @@
 """An embedded ledger moved to Kafka: every byte, commit and key is there, once, however often it was killed."""
 
 import asyncio
-import random
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from adapters.index.database import Database
 from adapters.index.ring import RingChange
@@ -22,126 +17,20 @@ from adapters.kafka.migrating import Copied, migration
 from adapters.kafka.outside_registry import Swap
 from adapters.kafka.settings import KafkaSettings
 from adapters.kafka.topics import Topics
-from domain.directory.life import SubjectErased
-from domain.event import Event, Sealed
-from domain.ids import Handle, TenantId, UserId
-from domain.ledger import Idempotency, KeyReused, NewKeys, Outcome
-from projections.every import EVERY_VIEW
+from domain.ids import TenantId
+from domain.ledger import Idempotency, KeyReused, NewKeys
 from schemas.registry import published
 from tests.adapters.index import logs as embedded
-from tests.adapters.index.logs import ROOT_KEY, Log, data_of, fresh_key, note, work
+from tests.adapters.index.logs import ROOT_KEY, data_of, note, work
 from tests.adapters.kafka.dying_migration import DyingMigration
+from tests.adapters.kafka.embedded_history import TENANTS, EmbeddedHistory, Secret, Told, tell
 from tests.adapters.kafka.logs import KafkaLog, now, options, running
-from tests.histories import events_that
 from tests.kafka.fixtures import Brokers, fresh_prefix
 from tests.node import PATIENCE, until
 
 pytestmark = pytest.mark.timeout(300)
 
-TENANTS = tuple(TenantId(f"ten_{number}") for number in range(1, 8))
 PARTITIONS = 3
-
-
-class Secret(NamedTuple):
-    """A name that was sealed, and what it is."""
-
-    tenant: TenantId
-    subject: str
-    sealed: Sealed
-    handle: Handle
-    value: str
-
-
-class Told(NamedTuple):
-    """All that a ledger tells, whichever holds it."""
-
-    stored: dict[TenantId, list[tuple[int, bytes]]]
-    commits: dict[tuple[str, int], bytes]
-    roots: dict[TenantId, bytes]
-    opened: list[tuple[str | None, Handle | None]]
-    epoch: int
-
-
-def events(count: int) -> list[Event]:
-    """Any events that there are."""
-    found: list[Event] = []
-
-    @settings(
-        max_examples=count,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(st.lists(events_that(EVERY_VIEW), min_size=1, max_size=10))
-    def collect(some: list[Event]) -> None:
-        found.extend(some)
-
-    collect()
-    return found
-
-
-class History:
-    """What was recorded in an embedded ledger, with the secrets in it."""
-
-    def __init__(self, folder: Path, seed: int) -> None:
-        self.folder = folder
-        self.secrets: list[Secret] = []
-        self.keyed: list[tuple[Idempotency, Outcome]] = []
-        self._random = random.Random(seed)
-        self._events = events(40)
-        folder.mkdir(exist_ok=True)
-
-    async def go_on(self, commands: int) -> None:
-        """Commits of several commands of several tenants; now and then somebody is erased."""
-        async with embedded.running(self.folder) as log:
-            while commands > 0:
-                size = self._random.randint(1, 12)
-                await asyncio.gather(*(self._record(log) for _ in range(size)))
-                commands -= size
-
-    async def _record(self, log: Log) -> None:
-        choose = self._random
-        tenant, keys = choose.choice(TENANTS), NewKeys()
-        subject, value = UserId(f"usr_{choose.getrandbits(64):x}"), f"name {choose.random()}"
-        some = choose.choices(self._events, k=choose.randint(0, 3))
-        sealed = log.keyring.seal(keys, tenant, subject, "name", value)
-        handle = log.keyring.handle(keys, tenant, "name", value)
-        recorded = note((sealed.key + handle).encode(), f"user:{subject}", "kind:random")
-        key = fresh_key()
-        given = work(*some, recorded, tenant=tenant, keys=keys, idempotency=key)
-        self.keyed.append((key, await log.sequencer.execute(given)))
-        self.secrets.append(Secret(tenant, subject, sealed, handle, value))
-        if choose.random() < 0.2:
-            await self.erase(log, choose.choice(self.secrets))
-
-    async def erase(self, log: Log, whom: Secret) -> None:
-        erased = SubjectErased(UserId(whom.subject), (whom.handle,))
-        await log.sequencer.execute(work(erased, tenant=whom.tenant))
-
-    async def told(self) -> Told:
-        async with embedded.running(self.folder) as log:
-            return tell(log.history, log.keyring, log.keyring.epoch, [log.database], self.secrets)
-
-
-def tell(history: Any, keyring: Any, epoch: int, databases: Iterable[Database], secrets: list[Secret]) -> Told:
-    stored = {tenant: [(at, bytes(each)) for at, each in history.stored(tenant, 0, 100_000)] for tenant in TENANTS}
-    commits: dict[tuple[str, int], bytes] = {}
-    roots: dict[TenantId, bytes] = {}
-    for database in databases:
-        with database.reading() as connection:
-            for tenant, position, id in connection.execute(
-                "SELECT t.tenant, e.position, c.id FROM commits c JOIN tenants t ON t.number = e.tenant "
-                "JOIN events e ON e.sequence BETWEEN c.first AND c.first + c.count - 1"
-            ):
-                commits[tenant, position] = id
-            roots.update(connection.execute("SELECT tenant, frontier FROM tenants"))
-    opened = [
-        (keyring.unseal(each.tenant, "name", each.sealed), keyring.find_handle(each.tenant, "name", each.value))
-        for each in secrets
-    ]
-    return Told(stored, commits, roots, opened, epoch)
 
 
 def told_by(log: KafkaLog, secrets: list[Secret]) -> Told:
@@ -181,7 +70,7 @@ def count(told: Told) -> int:
 
 @pytest.mark.parametrize("client", ["kafka-python", "librdkafka"])
 async def test_all_is_there_as_it_was(kafka: Brokers, tmp_path: Path, client: str) -> None:
-    history, prefix = History(tmp_path / "source", 1), fresh_prefix()
+    history, prefix = EmbeddedHistory(tmp_path / "source", 1), fresh_prefix()
     await history.go_on(150)
     before = await history.told()
     given = options(kafka.servers, prefix, tmp_path / "index", client=client, partitions=PARTITIONS)
@@ -198,7 +87,7 @@ async def test_all_is_there_as_it_was(kafka: Brokers, tmp_path: Path, client: st
 
 
 async def test_the_ledger_goes_on_in_kafka(kafka: Brokers, tmp_path: Path) -> None:
-    history, prefix = History(tmp_path / "source", 2), fresh_prefix()
+    history, prefix = EmbeddedHistory(tmp_path / "source", 2), fresh_prefix()
     await history.go_on(60)
     before = await history.told()
     given = options(kafka.servers, prefix, tmp_path / "index", partitions=PARTITIONS)
@@ -228,7 +117,7 @@ async def test_the_ledger_goes_on_in_kafka(kafka: Brokers, tmp_path: Path) -> No
 
 
 async def test_killed_again_and_again_it_copies_everything_once(kafka: Brokers, tmp_path: Path) -> None:
-    history, prefix = History(tmp_path / "source", 3), fresh_prefix()
+    history, prefix = EmbeddedHistory(tmp_path / "source", 3), fresh_prefix()
     await history.go_on(150)
     before = await history.told()
     client = connect(KafkaSettings(kafka.servers))
@@ -260,7 +149,7 @@ async def test_killed_again_and_again_it_copies_everything_once(kafka: Brokers, 
 
 
 async def test_what_went_on_after_an_attempt_comes_with_the_next(kafka: Brokers, tmp_path: Path) -> None:
-    history, prefix = History(tmp_path / "source", 4), fresh_prefix()
+    history, prefix = EmbeddedHistory(tmp_path / "source", 4), fresh_prefix()
     await history.go_on(40)
     given = options(kafka.servers, prefix, tmp_path / "index", partitions=PARTITIONS)
     first, _ = await migrate(history.folder, given)
@@ -286,7 +175,7 @@ async def test_what_went_on_after_an_attempt_comes_with_the_next(kafka: Brokers,
 
 
 async def test_ids_of_an_outside_registry_are_only_in_kafka(kafka: Brokers, tmp_path: Path) -> None:
-    history, prefix = History(tmp_path / "source", 5), fresh_prefix()
+    history, prefix = EmbeddedHistory(tmp_path / "source", 5), fresh_prefix()
     await history.go_on(20)
     given = options(kafka.servers, prefix, tmp_path / "index", partitions=PARTITIONS)
     await migrate(history.folder, given, Swap({each.id: each.id + 5_000 for each in published()}))
@@ -305,7 +194,7 @@ class TestRefusals:
     """Whatever is there that is not the beginning of this ledger, it is left as it is."""
 
     async def test_another_history(self, kafka: Brokers, tmp_path: Path) -> None:
-        mine, other = History(tmp_path / "mine", 6), History(tmp_path / "other", 7)
+        mine, other = EmbeddedHistory(tmp_path / "mine", 6), EmbeddedHistory(tmp_path / "other", 7)
         given = options(kafka.servers, fresh_prefix(), tmp_path / "index", partitions=PARTITIONS)
         await mine.go_on(20)
         await other.go_on(20)
@@ -315,7 +204,7 @@ class TestRefusals:
         assert (await migrate(mine.folder, given))[0] == (0, 0)
 
     async def test_a_history_that_went_on(self, kafka: Brokers, tmp_path: Path) -> None:
-        history = History(tmp_path / "mine", 8)
+        history = EmbeddedHistory(tmp_path / "mine", 8)
         await history.go_on(20)
         given = options(kafka.servers, fresh_prefix(), tmp_path / "index", partitions=PARTITIONS)
         await migrate(history.folder, given)
@@ -325,7 +214,10 @@ class TestRefusals:
             await migrate(history.folder, given)
 
     async def test_a_tenant_that_is_not_here(self, kafka: Brokers, tmp_path: Path) -> None:
-        history, given = History(tmp_path / "mine", 9), options(kafka.servers, fresh_prefix(), tmp_path / "index")
+        history, given = (
+            EmbeddedHistory(tmp_path / "mine", 9),
+            options(kafka.servers, fresh_prefix(), tmp_path / "index"),
+        )
         await history.go_on(5)
         async with running(given) as log:
             await log.owner.execute(work(note(b"stranger"), tenant=TenantId("ten_stranger")))
@@ -333,7 +225,10 @@ class TestRefusals:
             await migrate(history.folder, given)
 
     async def test_keys_that_were_never_here(self, kafka: Brokers, tmp_path: Path) -> None:
-        history, given = History(tmp_path / "mine", 10), options(kafka.servers, fresh_prefix(), tmp_path / "index")
+        history, given = (
+            EmbeddedHistory(tmp_path / "mine", 10),
+            options(kafka.servers, fresh_prefix(), tmp_path / "index"),
+        )
         await history.go_on(5)
         async with running(given) as log:
             stranger = RingChange()
@@ -343,7 +238,7 @@ class TestRefusals:
             await migrate(history.folder, given)
 
     async def test_a_node_that_runs(self, kafka: Brokers, tmp_path: Path) -> None:
-        history, prefix = History(tmp_path / "mine", 11), fresh_prefix()
+        history, prefix = EmbeddedHistory(tmp_path / "mine", 11), fresh_prefix()
         await history.go_on(5)
         node = options(kafka.servers, prefix, tmp_path / "node", partitions=PARTITIONS)
         async with running(node) as log:
@@ -352,7 +247,7 @@ class TestRefusals:
             assert all(each.is_ours and each.takeovers == 1 for each in log.kafka.owners.values())
 
     async def test_a_node_that_starts_meanwhile(self, kafka: Brokers, tmp_path: Path) -> None:
-        history, prefix = History(tmp_path / "mine", 15), fresh_prefix()
+        history, prefix = EmbeddedHistory(tmp_path / "mine", 15), fresh_prefix()
         await history.go_on(20)
         given = options(kafka.servers, prefix, tmp_path / "index", partitions=PARTITIONS)
         source = Database(history.folder / "ledger.db")
@@ -365,7 +260,10 @@ class TestRefusals:
         assert compared.events == count(await history.told())
 
     async def test_topics_made_anew(self, kafka: Brokers, tmp_path: Path) -> None:
-        history, given = History(tmp_path / "mine", 12), options(kafka.servers, fresh_prefix(), tmp_path / "index")
+        history, given = (
+            EmbeddedHistory(tmp_path / "mine", 12),
+            options(kafka.servers, fresh_prefix(), tmp_path / "index"),
+        )
         await history.go_on(5)
         await migrate(history.folder, given)
         elsewhere = options(kafka.servers, fresh_prefix(), given.folder)
