@@ -241,12 +241,13 @@ async def _flag_and_targets(
     """From memory for now; from the stored views for a past moment."""
     subjects = [each for each in (user, reading.tenant) if each]
     if not reading.as_of:
-        rows = resident(reading.node, tenant).rows
+        in_memory = resident(reading.node, tenant)
+        rows = in_memory.rows
         flag = next((row for _, row in rows.find(FLAGS, "key", key)), None)
         if flag is None:
             return None
         targets = [rows.rows[TARGETS.name].get(f"{flag.flag}/{subject}") for subject in subjects]
-        return flag, [each.variant for each in targets if each], rows.position
+        return flag, [each.variant for each in targets if each], in_memory.position
     at = reading.moment_in(tenant)
     await reading.node.views.reach(tenant, at.position)
     found = await reading.node.views.find(FLAGS, tenant, at, "key", key, limit=1)
