@@ -36,6 +36,11 @@ def tables() -> str:
     return "\n".join(file.read_text() for file in files)
 
 
+def tables_for(partitions: Partitions) -> str:
+    """The same, told apart by the kind of log: the cursors of one say nothing of the other."""
+    return tables() if partitions.is_embedded else tables() + "\n-- of a ledger in partitions\n"
+
+
 class Abandoned(Exception):
     """The parent is gone, or wants no more."""
 
@@ -86,7 +91,7 @@ class Parent:
 
 def follow(partitions: Partitions, conninfo: str, parent: Parent) -> None:
     """Until the parent ends it."""
-    Projector(partitions, conninfo, EVERY_VIEW, tables(), parent).run()
+    Projector(partitions, conninfo, EVERY_VIEW, tables_for(partitions), parent).run()
 
 
 def rebuild_views(partitions: Partitions, conninfo: str, parent: Parent) -> None:
@@ -100,7 +105,7 @@ def rebuild_views(partitions: Partitions, conninfo: str, parent: Parent) -> None
         parent.tell(Told(step=step, done=done, total=total))
         wait(0)
 
-    with NextGeneration(partitions, conninfo, EVERY_VIEW, tables(), wait) as generation:
+    with NextGeneration(partitions, conninfo, EVERY_VIEW, tables_for(partitions), wait) as generation:
         databases = [partitions.open(number) for number in partitions.numbers()]
         histories = [IndexHistory(database) for database in databases if database is not None]
         rebuild(generation, histories, EVERY_VIEW, progress)

@@ -64,6 +64,11 @@ BEGIN
     UPDATE data_keys SET wrapped = zeroblob(length(wrapped)) WHERE id = new.a;
 END;
 
+CREATE TEMP TRIGGER IF NOT EXISTS erased_of_batch INSTEAD OF INSERT ON batch WHEN new.kind = 'erased'
+BEGIN
+    INSERT INTO destructions (tenant, subject) VALUES (new.a, new.b);
+END;
+
 CREATE TEMP TRIGGER IF NOT EXISTS gone_handles_of_batch INSTEAD OF INSERT ON batch WHEN new.kind = 'gone handle'
 BEGIN
     UPDATE handles SET lookup = zeroblob(32), short = 0 WHERE handle = new.a;

@@ -179,6 +179,7 @@ class _Work:
         self.postings: list[tuple[bytes, int, int, int]] = []
         self.commits: list[tuple[Any, ...]] = []
         self.rows: list[Written] = []
+        self.erased: list[tuple[TenantId, str, tuple[Handle, ...]]] = []
 
     def take_over(self, taken: TakeOver) -> None:
         self.sequence = taken.sequence
@@ -217,7 +218,7 @@ class _Work:
         if event is None:
             return
         if isinstance(event, SubjectErased):
-            self.ring.destroy(TenantId(tenant.tenant), event.user, event.handles)
+            self.erased.append((TenantId(tenant.tenant), event.user, event.handles))
         if self._decode:
             self.recorded.append(Recorded(TenantId(tenant.tenant), position, Instant(prefix.instant), event))
 
@@ -228,5 +229,8 @@ class _Work:
 
     def finish(self, gone: Iterable[Handle], cursors: Iterable[tuple[str, int, int]]) -> None:
         self.rows += self.ring.rows()
+        # What an erasure destroys, tombstones name one by one: what came into being after it is not theirs.
+        self.rows += [written("erased", tenant, subject) for tenant, subject, _ in self.erased]
+        self.ring.destroyed += self.erased
         self.rows += [written("gone handle", handle) for handle in gone]
         self.rows += [written("stream", *each) for each in cursors]

@@ -1,17 +1,21 @@
 """`python -m tests.torture` breaks things for a while, then says whether everything promised has held."""
 
 import argparse
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from tests.torture.checker import check
 from tests.torture.cluster import Deployment, Settings
 from tests.torture.faults import IN_COMMIT, ZOMBIE
-from tests.torture.report import report
+from tests.torture.report import append, report
 from tests.torture.run import Plan, keep, kept, torture
+
+EVIDENCE: Final = "evidence"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -26,22 +30,25 @@ def main(arguments: Sequence[str]) -> int:
         kinds=tuple(asked.only) or ((IN_COMMIT, ZOMBIE) if asked.without_fencing else ()),
         patience=30.0 if asked.without_fencing else 180.0,
     )
+    folder = Path(tempfile.mkdtemp(prefix="torture-"))
     if asked.check:
         ran = kept(asked.check)
     else:
-        folder = Path(tempfile.mkdtemp(prefix="torture-"))
         _say(f"seed {plan.seed}; files are in {folder}")
         with Deployment(folder, settings) as deployment:
             ran = torture(deployment, plan, _say)
-        keep(ran, folder / "evidence")
+        keep(ran, folder / EVIDENCE)
     _say("checking")
     verdict = check(ran.evidence)
     print(verdict.text())
     if asked.report:
-        asked.report.parent.mkdir(parents=True, exist_ok=True)
-        with asked.report.open("a") as file:
-            file.write(report(settings, plan, ran, verdict))
-    return int(verdict.clean == asked.without_fencing)
+        append(report(settings, plan, ran, verdict), asked.report)
+    as_expected = verdict.clean != asked.without_fencing
+    if as_expected:
+        shutil.rmtree(folder)
+    else:
+        _say(f"what happened is in {folder}; look at it again with --check {asked.check or folder / EVIDENCE}")
+    return int(not as_expected)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -149,6 +149,11 @@ class Deployment:
         self.kafka.close()
 
     @property
+    def fallen(self) -> list[Node]:
+        """Those that ended though nobody had told them to."""
+        return [node for node in self.nodes if node.process is not None and node.process.process.poll() is not None]
+
+    @property
     def urls(self) -> list[str]:
         return [node.url for node in self.nodes]
 
@@ -173,7 +178,8 @@ class Deployment:
         self.signal_postgres(signal.SIGCONT)
         for node in self.nodes:
             node.resume()
-            if node.process is not None and node.process.process.poll() is not None:
-                node.kill()
+        for node in self.fallen:
+            node.kill()
+        for node in self.nodes:
             if node.process is None:
                 node.start()

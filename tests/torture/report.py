@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from math import inf
+from pathlib import Path
 from statistics import median
 from typing import Final
 
@@ -13,7 +14,19 @@ from tests.torture.noted import Asked, Fault, Notes
 from tests.torture.run import Plan, Ran
 from tests.torture.verdict import Verdict
 
-NO_FAULT: Final = "no fault"
+HEADING: Final = """# Reliability: results
+
+Each section is one run of `python -m tests.torture`, as it reported itself. What is broken, how, and what is checked:
+[reliability.md](reliability.md).
+
+"""
+
+
+def append(section: str, file: Path) -> None:
+    """To a report, which is begun if it isn't there."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    before = file.read_text() if file.exists() else HEADING
+    file.write_text(before + section)
 
 
 def report(settings: Settings, plan: Plan, ran: Ran, verdict: Verdict) -> str:

@@ -90,7 +90,8 @@ def _do_faults(deployment: Deployment, plan: Plan, notes: Notes, say: Callable[[
             kind = bag.draw() if plan.minutes else kinds[len(notes.faults)]
             fault = faults.do(kind, notes)
             say(_told(fault, notes))
-            if fault.problem:
+            notes.surprises += [f"node {node.number} has ended by itself" for node in deployment.fallen]
+            if fault.problem or deployment.fallen:
                 deployment.heal()
             if plan.minutes:
                 time.sleep(chance.uniform(*QUIET))
