@@ -34,6 +34,8 @@ NUMBERS: Final = {
             "tenant",
             "user",
             "used",
+            "webhook",
+            "dead_letter",
         ),
         1,
     )
@@ -41,7 +43,7 @@ NUMBERS: Final = {
 _PREFIX_NUMBERS: Final = {
     prefix: number
     for number, prefix in enumerate(
-        ("asg", "cmd", "dir", "flg", "grp", "hdl", "key", "opr", "rol", "ten", "tok", "usr", "cor"), 1
+        ("asg", "cmd", "dir", "flg", "grp", "hdl", "key", "opr", "rol", "ten", "tok", "usr", "cor", "whk"), 1
     )
 }
 _EDGE: Final = 0xFE

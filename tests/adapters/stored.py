@@ -17,6 +17,8 @@ from domain.view import Moment, Rows, Versioned, View
 from projections.every import EVERY_VIEW
 
 TABLES: Final = "\n".join(file.read_text() for file in sorted(Path(projections.__path__[0]).glob("*.sql")))
+PARTITIONED: Final = TABLES + "\n-- of a ledger in partitions\n"
+"""What nodes make them of where the ledger is in partitions."""
 
 
 class StoredGeneration:

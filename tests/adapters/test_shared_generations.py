@@ -23,7 +23,7 @@ from tests.adapters.partitioned import (
     tell_grown,
     until,
 )
-from tests.adapters.stored import TABLES
+from tests.adapters.stored import PARTITIONED, TABLES
 
 ALL = frozenset(range(3))
 
@@ -67,9 +67,9 @@ async def test_a_rebuild_waits_until_its_node_has_read_what_the_views_show(tmp_p
 
         partitions = Partitions(behind)
         histories = [partition.history for partition in ledger.partitions.values()]
-        with NextGeneration(partitions, empty_database, EVERY_VIEW, TABLES, catch_up) as generation:
+        with NextGeneration(partitions, empty_database, EVERY_VIEW, PARTITIONED, catch_up) as generation:
             with pytest.raises(NotPrepared, match="already at work"):
-                NextGeneration(Partitions(behind), empty_database, EVERY_VIEW, TABLES)
+                NextGeneration(Partitions(behind), empty_database, EVERY_VIEW, PARTITIONED)
             rebuild(generation, histories, EVERY_VIEW)
         assert len(waited) == len(ledger.partitions)
         assert live(empty_database) == 2

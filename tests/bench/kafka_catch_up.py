@@ -25,8 +25,8 @@ from tests.bench.office import Crew, rate
 from tests.bench.table import Row, versus
 from tests.kafka.broker import Cluster
 
-PEOPLE: Final = 10_000
-CHANGES: Final = 30_000
+PEOPLE: Final = 6_000
+CHANGES: Final = 24_000
 ROUNDS: Final = 3
 
 
