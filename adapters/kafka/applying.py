@@ -25,7 +25,7 @@ KEYRING: Final = "keyring"
 """The streams whose cursors an index keeps."""
 MOST_TENANTS: Final = 20_000
 WAL_PAGES: Final = 4_000
-"""After so many the write-ahead log is moved into the file, by the commit that makes it as long: nobody waits for it."""
+"""After so many the write-ahead log is moved into the file, by the commit that makes it as long."""
 ROWS: Final = 200
 """Of a statement: each has to begin anew, and to get Python's lock back."""
 _ERASED: Final = SubjectErased.__name__

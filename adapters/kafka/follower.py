@@ -48,6 +48,8 @@ class _Following:
         (epoch,) = database.one("SELECT coalesce(max(epoch), 0) FROM owners", ())
         streams = {name: (last, next) for name, last, next in database.writer.execute("SELECT * FROM streams")}
         self.last, self.next = streams.get(LEDGER, (-1, 0))
+        self.read_next = self.next
+        """The offset after what was read, of which some may wait to be applied."""
         self.ring, self.ring_next = streams.get(KEYRING, (0, 0))
         self.verifier = Verifier(f"{self.ledger.topic}/{partition.number}", epoch, end.sequence, end.chain)
         self.applier = Applier(database, lambda tenant: topics.partition_of(tenant) == partition.number)
@@ -65,6 +67,7 @@ class _Following:
         self.ring_next = records[-1].offset + 1
 
     def take(self, records: Sequence[Received]) -> None:
+        self.read_next = records[-1].offset + 1
         self.ready.extend(self.verifier.read([with_our_id(each) for each in records]))
 
     def whole(self, may_read: Callable[[int], bool]) -> list[CommitRead | TakeOver]:
@@ -108,6 +111,8 @@ class Follower:
         self._orders: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
         self._following: dict[int, _Following] = {}
         self._by_place: dict[Place, _Following] = {}
+        self._read_again: set[int] = set()
+        """Partitions that seemed not to be as they must be, and were read a second time."""
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self._stopping = False
         self.trouble: str | None = None
@@ -191,7 +196,7 @@ class Follower:
     def _places(self) -> dict[Place, int]:
         places: dict[Place, int] = {}
         for each in self._following.values():
-            places[each.ledger], places[each.keyring] = each.next, each.ring_next
+            places[each.ledger], places[each.keyring] = each.read_next, each.ring_next
         return places
 
     def _await_orders(self) -> None:
@@ -246,10 +251,10 @@ class Follower:
         by_place: dict[Place, list[Received]] = {}
         for each in received:
             by_place.setdefault(each.place, []).append(each)
-        given_up = False
+        given_up, begun = False, set[int]()
         for place, records in by_place.items():
             following = self._by_place.get(place)
-            if following is None:
+            if following is None or following.partition.number in begun:
                 continue
             try:
                 if place == following.keyring:
@@ -257,7 +262,13 @@ class Follower:
                 else:
                     following.take(records)
             except (LogUnlike, NotOfTheRing) as problem:
-                self._give_up(following, str(problem))
+                number = following.partition.number
+                if number in self._read_again:
+                    self._give_up(following, str(problem))
+                else:  # once, from the index on: it is the log that must be wrong, and not how it was read
+                    self._read_again.add(number)
+                    self._begin([number])
+                    begun.add(number)
                 given_up = True
         return given_up
 

@@ -131,7 +131,7 @@ async def nodes(
 
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
-        while not holds():  # noqa: ASYNC110 (other processes set no Event)
+        while not holds():
             await asyncio.sleep(0.01)
 
 

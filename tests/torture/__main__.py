@@ -2,12 +2,13 @@
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from tests.torture.checker import check
 from tests.torture.cluster import Deployment, Settings
@@ -21,6 +22,8 @@ EVIDENCE: Final = "evidence"
 def main(arguments: Sequence[str]) -> int:
     """0 if all held; with --without-fencing, if that was seen."""
     asked = _parser().parse_args(arguments)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _leave)
     settings = Settings(brokers=asked.brokers, client=asked.client, fencing=not asked.without_fencing)
     plan = Plan(
         seed=asked.seed,
@@ -64,6 +67,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--report", type=Path, help="append what came of it to this Markdown file")
     parser.add_argument("--check", type=Path, help="check a run's kept evidence again, and run nothing")
     return parser
+
+
+def _leave(number: int, _: object) -> NoReturn:
+    """So that nothing is left running."""
+    raise KeyboardInterrupt
 
 
 def _say(what: str) -> None:

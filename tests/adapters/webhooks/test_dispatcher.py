@@ -210,7 +210,7 @@ async def test_what_is_removed_is_told_nothing() -> None:
             await office.do(RemoveWebhook(PLANET_EXPRESS, hook))
             await office.switch(1)
             assert office.dispatcher.progress(PLANET_EXPRESS, hook) is None
-            while await office.attempts(hook):  # noqa: ASYNC110
+            while await office.attempts(hook):
                 await asyncio.sleep(0.005)
             assert len(receiver.sent) == 1
 
