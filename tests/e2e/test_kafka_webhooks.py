@@ -39,6 +39,13 @@ def add(client: httpx.Client, name: str) -> int:
     return int(until(made, "an answer")["since"])
 
 
+def delivers(node: NodeProcess) -> bool:
+    """Whether it has attempted any delivery."""
+    with node.client() as client:
+        lines = client.get("/metrics").text.splitlines()
+    return any(line.startswith("muniment_webhook_attempts_total{") and not line.endswith(" 0.0") for line in lines)
+
+
 def test_when_the_node_that_delivers_dies_another_goes_on_in_order(
     kafka: Brokers, shared_database: str, tmp_path: Path, receiver: Receiver
 ) -> None:
@@ -51,7 +58,9 @@ def test_when_the_node_that_delivers_dies_another_goes_on_in_order(
         positions = [add(clients[number % 2], f"before{number}") for number in range(6)]
         until(lambda: len(receiver.sent) == 6, "six deliveries")
         assert receiver.positions == positions, "by one node, once and in order"
-        here = [client.get(f"/webhooks/{hook['id']}/progress").json()["here"] for client in clients]
+        told = [client.get(f"/webhooks/{hook['id']}/progress").json()["here"] for client in clients]
+        assert told == [True, True], "whichever is asked, the node that delivers answers"
+        here = [delivers(node) for node in nodes]
         assert sorted(here) == [False, True]
         owner, other = here.index(True), here.index(False)
         nodes[owner].kill()
