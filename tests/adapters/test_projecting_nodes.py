@@ -127,7 +127,7 @@ async def test_two_nodes_that_both_believe_to_own_a_partition_apply_everything_o
         owner.assign(NONE)
         await ledger.grow(commands=4)
         await shown(ledger, empty_database)
-        assert pid_holds(waiting)
+        await until(lambda: pid_holds(waiting))
         assert live(empty_database) == 1
         ledger.assert_exact(empty_database)
 

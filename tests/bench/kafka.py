@@ -31,7 +31,7 @@ BULK: Final = 100
 BULK_CALLERS: Final = 32
 BULK_ROUND: Final = 160
 BYTES: Final = 300
-LONE_ROUND: Final = 60
+LONE_ROUND: Final = 80
 JVM: Final = ("-Xmx1g", "-XX:TieredStopAtLevel=4")
 """The broker is no test's: it may compile what is hot."""
 
@@ -113,12 +113,14 @@ class Pairs:
         """What was committed so far is not to be sent again."""
         self._after = self._end
 
-    async def again(self) -> tuple[list[float], int]:
-        """Seconds of each transaction, and how many records there were."""
-        batches = await asyncio.to_thread(transactions, self._servers, self._from, self._after, self._into)
+    async def committed(self) -> list[list[Record]]:
+        found = await asyncio.to_thread(transactions, self._servers, self._from, self._after, self._into)
         self.skip()
-        took = await asyncio.to_thread(self._send, batches)
-        return took, sum(map(len, batches))
+        return found
+
+    async def again(self, *batches: Sequence[Record]) -> list[float]:
+        """Seconds of each transaction."""
+        return await asyncio.to_thread(self._send, batches)
 
     def _send(self, batches: Sequence[Sequence[Record]]) -> list[float]:
         interval, took = sys.getswitchinterval(), []
@@ -143,9 +145,9 @@ async def _bulk(client: str, pairs: Pairs) -> Row:
     pairs.skip()
     for number in range(1, ROUNDS + 1):
         ours.append(BULK * await rate(append, number * BULK_ROUND, BULK_ROUND, BULK_CALLERS))
-        took, events = await pairs.again()
-        theirs.append(events / sum(took))
-        batches += len(took)
+        committed = await pairs.committed()
+        theirs.append(BULK_ROUND * BULK / sum(await pairs.again(*committed)))
+        batches += len(committed)
     return Row(
         f"append {BULK} events a command, {BULK_CALLERS} callers ({client})",
         median(ours),
@@ -158,17 +160,20 @@ async def _bulk(client: str, pairs: Pairs) -> Row:
 
 
 async def _lone(client: str, crew: Crew, pairs: Pairs) -> list[Row]:
+    """A command and a bare transaction in turn, so that both come alone; the bytes are those of the commands before."""
     ours: list[list[float]] = []
     theirs: list[list[float]] = []
     pairs.skip()
-    for number in range(-1, ROUNDS):
+    for number in range(LONE_ROUND):
+        await crew.change(number)
+    for _ in range(ROUNDS):
+        took = []
         crew.latencies.clear()
-        for each in range(LONE_ROUND):
-            await crew.change(number * LONE_ROUND + each)
-        took, _ = await pairs.again()
-        if number >= 0:  # the first is to warm up
-            ours.append(list(crew.latencies))
-            theirs.append(took)
+        for number, batch in enumerate(await pairs.committed()):
+            await crew.change(number)
+            took += await pairs.again(batch)
+        ours.append(list(crew.latencies))
+        theirs.append(took)
     against = "a bare producer's begin, send, commit: {:.2f} ms"
     middles = [[median(each) * 1000 for each in side] for side in (ours, theirs)]
     tails = [_p99([each for round in side for each in round]) for side in (ours, theirs)]
