@@ -72,6 +72,7 @@ async def test_an_index_that_appears_later_is_read_then(tmp_path: Path, empty_da
             ledger.assert_exact(empty_database)
 
 
+@pytest.mark.timeout(400)
 async def test_partitions_move_between_nodes_that_are_killed_while_events_are_appended(
     tmp_path: Path, empty_database: str
 ) -> None:
