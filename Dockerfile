@@ -4,7 +4,7 @@ FROM python:3.11-slim AS build
 WORKDIR /build
 COPY requirements.lock ./
 # The whole lock is fetched by hash; what follows may take from it only, so a node gets its runtime and no tools.
-RUN pip download --quiet --require-hashes --only-binary :all: --dest wheels -r requirements.lock
+RUN pip download --quiet --no-deps --require-hashes --only-binary :all: --dest wheels -r requirements.lock
 RUN python -m venv /opt/muniment
 COPY pyproject.toml README.md LICENSE ./
 COPY domain domain

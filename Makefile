@@ -58,8 +58,9 @@ $(INSTALLED):
 			echo '$(PYTHON) cannot create an environment. On Debian or Ubuntu: apt-get install python3-venv' >&2; exit 1; }; \
 		echo 'Creating .venv'; $(PYTHON) -m venv --clear .venv; }
 	@echo 'Installing requirements.lock (about half a minute with a warm cache)'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip --disable-pip-version-check check >/dev/null || $(BIN)/python -m pip check
 	@rm -f .venv/installed-*
 	@touch $@
 

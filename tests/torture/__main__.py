@@ -14,7 +14,7 @@ from tests.torture.checker import check
 from tests.torture.cluster import Deployment, Settings
 from tests.torture.faults import IN_COMMIT, ZOMBIE
 from tests.torture.report import append, report
-from tests.torture.run import Plan, keep, kept, torture
+from tests.torture.run import Plan, Ran, keep, kept, torture
 
 EVIDENCE: Final = "evidence"
 
@@ -33,25 +33,28 @@ def main(arguments: Sequence[str]) -> int:
         kinds=tuple(asked.only) or ((IN_COMMIT, ZOMBIE) if asked.without_fencing else ()),
         patience=30.0 if asked.without_fencing else 180.0,
     )
-    folder = Path(tempfile.mkdtemp(prefix="torture-"))
     if asked.check:
-        ran = kept(asked.check)
+        return _judge(kept(asked.check), settings, plan, asked)
+    folder = Path(tempfile.mkdtemp(prefix="torture-"))
+    _say(f"seed {plan.seed}; files are in {folder}")
+    with Deployment(folder, settings) as deployment:
+        ran = torture(deployment, plan, _say)
+    keep(ran, folder / EVIDENCE)
+    code = _judge(ran, settings, plan, asked)
+    if code:
+        _say(f"what happened is in {folder}; look at it again with --check {folder / EVIDENCE}")
     else:
-        _say(f"seed {plan.seed}; files are in {folder}")
-        with Deployment(folder, settings) as deployment:
-            ran = torture(deployment, plan, _say)
-        keep(ran, folder / EVIDENCE)
+        shutil.rmtree(folder)
+    return code
+
+
+def _judge(ran: Ran, settings: Settings, plan: Plan, asked: argparse.Namespace) -> int:
     _say("checking")
     verdict = check(ran.evidence)
     print(verdict.text())
     if asked.report:
         append(report(settings, plan, ran, verdict), asked.report)
-    as_expected = verdict.clean != asked.without_fencing
-    if as_expected:
-        shutil.rmtree(folder)
-    else:
-        _say(f"what happened is in {folder}; look at it again with --check {asked.check or folder / EVIDENCE}")
-    return int(not as_expected)
+    return int(verdict.clean == asked.without_fencing)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -106,6 +106,8 @@ class Answers:
             verdict.must(False, THERE, f"{what} was acknowledged at {asked.position}, and is not there")
         elif asked.result in ("done", "nothing") and asked.keyed:
             verdict.must(False, THERE, f"{what} was acknowledged as having no effect, and that is not there")
+        elif asked.status in (404, 409) and asked.keyed and asked.wish.kind not in SILENT:
+            verdict.must(False, THERE, f"{what} was refused ({asked.status}), and that is not there")
         else:
             since, until = self.floor(asked.tenant, asked.call), self.ceiling(asked.tenant, asked.end)
             self.claims[asked.tenant].append(Claim(asked, since, max(since, until)))

@@ -11,7 +11,7 @@ from tests.domain.people import PLANET_EXPRESS, named
 from tests.domain.world import running
 from tests.torture import answers, histories, nodes, partitions, replayed
 from tests.torture.checker import Evidence, check
-from tests.torture.noted import Fault, Wish
+from tests.torture.noted import Attempt, Fault, Wish
 from tests.torture.records import Ledger, fields_of, moved, remarked, rewritten
 from tests.torture.staged import ADA, BOB, CYD, FLAG, PARTITION, Staged, play
 from tests.torture.topic import Raw
@@ -167,6 +167,11 @@ def say_of_the_log(**fields: object) -> Doctor:
 DOCTORS: dict[str, tuple[Doctor, set[str]]] = {
     "an acknowledged event is dropped": (drop(12), {answers.THERE, partitions.SEQUENCE, histories.DENSE}),
     "the last acknowledged event is dropped": (drop(17), {answers.THERE, nodes.LOGS, nodes.TREES}),
+    "a refusal is dropped": (drop(15), {partitions.SEQUENCE, histories.DENSE}),
+    "a refusal was acknowledged and is not there": (
+        answer(5, attempts=[Attempt("load-0-unheard-1", 0, 1, 2, 409)]),
+        {answers.THERE, answers.WANTED},
+    ),
     "an event is there twice": (duplicate, {partitions.SEQUENCE, histories.ONCE, histories.IDS, histories.DENSE}),
     "the end of a commit is torn off": (mark(16, count=2), {partitions.WHOLE}),
     "the begin of a commit is torn off": (mark(16, place=1, count=2), {partitions.WHOLE}),

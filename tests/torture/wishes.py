@@ -173,7 +173,7 @@ KINDS: Final[dict[str, Kind]] = {
 }
 
 SILENT: Final = frozenset({"rename_user", "pause_user"})
-"""Their answers don't say whether anything changed."""
+"""Their answers don't say whether anything changed, and may be that there is nobody before it comes to be recorded."""
 
 
 def _holder(subject: str) -> UserId | GroupId:
