@@ -79,7 +79,7 @@ def test_a_node_that_stood_still_with_a_commit_about_to_go(tmp_path: Path, calle
             if not verdict.clean:
                 break
         assert {partitions.FENCED, histories.DENSE} <= set(verdict.failed), verdict.text()
-        assert _provision(deployment, _owner(deployment, owners), tenant, "after").status_code == 201
+        until(lambda: _is_there(deployment, owners, tenant, "after"), "somebody takes commands again")
         until(lambda: any(map(_says_so, deployment.nodes)), "a node says that the log is unlike")
         owners.close()
 
@@ -110,6 +110,11 @@ def _provision(deployment: Deployment, node: Node, tenant: str, name: str) -> ht
     headers = {"Authorization": f"Bearer {deployment.operator_key}", "X-Request-ID": f"setup-{name}"}
     url = f"{node.url}/v1/tenants/{tenant}/users"
     return httpx.post(url, json={"user_name": name}, headers=headers, timeout=PATIENCE, trust_env=False)
+
+
+def _is_there(deployment: Deployment, owners: Owners, tenant: str, name: str) -> bool:
+    """Whether somebody of this name is there now: provisioned by this, or by an attempt that was not answered."""
+    return _provision(deployment, _owner(deployment, owners), tenant, name).status_code in (201, 409)
 
 
 def _checked(deployment: Deployment) -> Verdict:
