@@ -30,13 +30,18 @@ def commit(connection: sqlite3.Connection, rows: Sequence[Written]) -> None:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for start in range(0, len(rows), MOST_ROWS):
-            _insert(connection, rows[start : start + MOST_ROWS])
+        write(connection, rows)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def write(connection: sqlite3.Connection, rows: Sequence[Written]) -> None:
+    """All rows, within a transaction that is open."""
+    for start in range(0, len(rows), MOST_ROWS):
+        _insert(connection, rows[start : start + MOST_ROWS])
 
 
 def _insert(connection: sqlite3.Connection, rows: Sequence[Written]) -> None:

@@ -4,12 +4,13 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from adapters.index.bulk import Written, commit
+from adapters.index.bulk import Written, commit, write
 from adapters.index.folder_lock import FolderLock
 
 FORMAT: Final = 1
@@ -135,6 +136,20 @@ class Database:
         """Write a batch: on the disk when this returns, or else without a trace."""
         with self.lock if self._shared else contextlib.nullcontext():
             commit(self.writer, rows)
+
+    @contextmanager
+    def committing(self) -> Iterator[Callable[[Sequence[Written]], None]]:
+        """Write rows by what it gives: they are there once the block has ended well, or else without a trace."""
+        with self.lock if self._shared else contextlib.nullcontext():
+            connection = self.writer
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield partial(write, connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
 
     def truncate_wal(self) -> bool:
         """Leave nothing behind of what was destroyed; whether no reader was in the way. The sequencer must be at rest.

@@ -55,10 +55,13 @@ class Writer(Protocol):
         """
         ...
 
-    def commit(self, records: Sequence[Record], timeout: float) -> list[int]:
+    def commit(
+        self, records: Sequence[Record], timeout: float, meanwhile: Callable[[], None] = lambda: None
+    ) -> list[int]:
         """All records in one transaction, their offsets; within so many seconds.
 
-        Commits only when each record is known to be written. Raises Fenced or OutcomeUnknown.
+        Commits only when each record is known to be written, and `meanwhile`, which is called while they are under way,
+        has returned. Raises Fenced, OutcomeUnknown, or what `meanwhile` raises.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""The log of a partition that this node owns: a group commit is one transaction, then one of the index."""
+"""The log of a partition that this node owns: a group commit is one transaction, around which is one of the index."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -69,15 +69,15 @@ class KafkaLog:
     def commit(self, batch: Batch) -> None:
         ring = self._ring_records(batch.ring)
         records = self._records(batch, ring)
-        offsets = self._writer.commit([*ring, *records], COMMIT_TIMEOUT)
-        self.committed_at = time.monotonic()
-        rows = batch.written()
-        if ring:
-            self._ring += len(ring)
-            rows.append(written("stream", KEYRING, self._ring, offsets[len(ring) - 1] + 1))
-        last = offsets[-1]
-        rows.append(written("stream", LEDGER, last, last + 1))
-        self._database.commit(rows)
+        with self._database.committing() as write:
+            offsets = self._writer.commit([*ring, *records], COMMIT_TIMEOUT, lambda: write(batch.written()))
+            self.committed_at = time.monotonic()
+            last = offsets[-1]
+            streams = [written("stream", LEDGER, last, last + 1)]
+            if ring:
+                self._ring += len(ring)
+                streams.append(written("stream", KEYRING, self._ring, offsets[len(ring) - 1] + 1))
+            write(streams)
         if batch.ring.destroyed:
             self._database.has_slack = True
         self.offset = last

@@ -61,12 +61,15 @@ def torture(deployment: Deployment, plan: Plan, say: Callable[[str], None] = lam
     problems = let_rest(deployment.nodes, plan.patience)
     for number, why in problems.items():
         say(f"node {number} does not come to rest: {why}")
-    says, logs = what_they_say(deployment, [*notes.tenants, DEPLOYMENT], problems, plan.patience)
-    say("reading the topic")
     servers = deployment.kafka.servers
-    evidence = Evidence(
-        deployment.settings.partitions, notes, read_topic(servers, LEDGER), read_topic(servers, KEYRING), says, logs
-    )
+    ledger = read_topic(servers, LEDGER)
+    while True:  # a node may still sum up refusals that it counted: what they say must be of a topic that stood still
+        says, logs = what_they_say(deployment, [*notes.tenants, DEPLOYMENT], problems, plan.patience)
+        say("reading the topic")
+        before, ledger = ledger, read_topic(servers, LEDGER)
+        if len(ledger) == len(before):
+            break
+    evidence = Evidence(deployment.settings.partitions, notes, ledger, read_topic(servers, KEYRING), says, logs)
     return Ran(evidence, seconds)
 
 

@@ -7,7 +7,7 @@ report is awaited first, too, as with the other client, and for the offsets.
 import contextlib
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -81,14 +81,16 @@ class LibrdkafkaWriter:
         if error.fatal():
             self._failed = error
 
-    def commit(self, records: Sequence[Record], timeout: float) -> list[int]:
+    def commit(
+        self, records: Sequence[Record], timeout: float, meanwhile: Callable[[], None] = lambda: None
+    ) -> list[int]:
         if self._producer is None:
             raise OutcomeUnknown(f"The writer {self._id} is closed, and nothing was sent: open a new one.")
         if not records:
             return []
         started = time.monotonic()
         try:
-            return self._commit(self._producer, records, started + timeout)
+            return self._commit(self._producer, records, started + timeout, meanwhile)
         except (KafkaException, BufferError) as error:
             self.close()
             raise self._verdict(error, started) from error
@@ -96,7 +98,9 @@ class LibrdkafkaWriter:
             self.close()
             raise
 
-    def _commit(self, producer: Producer, records: Sequence[Record], deadline: float) -> list[int]:
+    def _commit(
+        self, producer: Producer, records: Sequence[Record], deadline: float, meanwhile: Callable[[], None]
+    ) -> list[int]:
         offsets = [-1] * len(records)
         failures: list[KafkaError] = []
 
@@ -109,6 +113,7 @@ class LibrdkafkaWriter:
         producer.begin_transaction()
         for index, ((topic, partition), key, value, headers) in enumerate(records):
             producer.produce(topic, value, key, partition, partial(report, index), headers=list(headers))
+        meanwhile()
         while producer.flush(min(0.1, _seconds(deadline))) and not failures and time.monotonic() < deadline:
             pass
         if failures:

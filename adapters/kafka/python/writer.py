@@ -7,7 +7,7 @@ inside. That is why this module, and no other, knows the names of its inner part
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaProducer, TopicPartition
@@ -76,14 +76,16 @@ class PythonWriter:
             self.close()
             raise
 
-    def commit(self, records: Sequence[Record], timeout: float) -> list[int]:
+    def commit(
+        self, records: Sequence[Record], timeout: float, meanwhile: Callable[[], None] = lambda: None
+    ) -> list[int]:
         if self._producer is None:
             raise OutcomeUnknown(f"The writer {self._id} is closed, and nothing was sent: open a new one.")
         if not records:
             return []
         started = time.monotonic()
         try:
-            return self._commit(records, started + timeout)
+            return self._commit(records, started + timeout, meanwhile)
         except KafkaError as error:
             self.close()
             raise self._verdict(error, started) from error
@@ -91,7 +93,7 @@ class PythonWriter:
             self.close()
             raise
 
-    def _commit(self, records: Sequence[Record], deadline: float) -> list[int]:
+    def _commit(self, records: Sequence[Record], deadline: float, meanwhile: Callable[[], None]) -> list[int]:
         producer, transaction = self._producer, self._producer._transaction_manager
         places = self._places
         for place in {record.place for record in records} - places.keys():
@@ -103,6 +105,7 @@ class PythonWriter:
         for partition in partitions:
             transaction.maybe_add_partition_to_transaction(partition)
         producer._sender.wakeup()
+        meanwhile()
         offsets: list[int] = [future.get(_seconds(deadline)).offset for future in futures]
         if min(offsets) < 0 or not all(map(transaction.is_partition_added, partitions)):
             raise KafkaError("not every record is known to be in the transaction")
