@@ -20,8 +20,8 @@ run: $(INSTALLED) ## Start a node on ./data
 demo: $(INSTALLED) ## Load the demo organisation into the running node
 	@exec $(BIN)/muniment demo --data ./data
 
-test: $(INSTALLED) ## Run all tests; ARGS="-k name" chooses
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(INSTALLED) ## Run all tests, two files at a time; ARGS="-k name" chooses, WORKERS=0 makes it one process
+	@$(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(INSTALLED) ## Check format, lint, types and import contracts, then run all tests
 	@$(BIN)/ruff format --check .

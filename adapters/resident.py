@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
-from adapters.credentials import Credential, Merging, Person, ResidentViews, Secrets, settled
 from domain import agents
+from domain.access.credentials import Credential, Merging, Person, ResidentViews, Secrets, settled
 from domain.directory import feeds, groups, life
 from domain.event import Event, Recorded
 from domain.ids import DEPLOYMENT, GroupId, TenantId, UserId

@@ -27,9 +27,9 @@ from domain.ledger import Actor, Authority, AuthorityChanged, Caller, Idempotenc
 from domain.view import Moment, Versioned, View
 
 if TYPE_CHECKING:
-    from adapters.credentials import Credential
     from adapters.resident import ResidentTenant
     from api.wiring import Node
+    from domain.access.credentials import Credential
 
 R = TypeVar("R", bound=Struct)
 MOST_ATTEMPTS: Final = 3
@@ -194,6 +194,10 @@ class Acting:
         self._decision = decide_access(self.credential.subject, self._permission, self.node.clock())
         if not self._decision.allowed:
             raise problems.forbidden(self._decision.because)
+
+    def as_caller(self) -> Caller:
+        """Who asks, as the ledger is told."""
+        return self._caller()
 
     def _caller(self) -> Caller:
         credential = self.credential

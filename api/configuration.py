@@ -3,12 +3,14 @@
 import base64
 import binascii
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from api.archive_configuration import ArchiveConfiguration, archive_of
 from api.kafka_configuration import ConfigurationError, KafkaConfiguration, kafka_of, url_of
 
 __all__ = ["Configuration", "ConfigurationError", "KafkaConfiguration", "decode_root_key", "from_environment"]
@@ -35,8 +37,15 @@ class Configuration(msgspec.Struct, frozen=True):
     """Whether this node delivers to webhooks."""
     webhooks_private: bool = False
     """Whether deliveries may go to plain HTTP, and to addresses of the node's own networks."""
+    checkpoint_seconds: float = 60.0
+    """How often a checkpoint is made, if anything has changed; 0: on demand alone."""
+    trees_megabytes: int = 256
+    """What trees of hashes may take in memory."""
+    origin: str = "muniment"
+    """How the name of the deployment's log begins."""
     kafka: KafkaConfiguration | None = None
     """None: the ledger is a file in the data folder."""
+    archive: ArchiveConfiguration = ArchiveConfiguration()
 
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
@@ -65,7 +74,11 @@ def from_environment(
         public_url=url_of(environment, "MUNIMENT_PUBLIC_URL"),
         webhooks=_switch(environment, "MUNIMENT_WEBHOOKS", True),
         webhooks_private=_switch(environment, "MUNIMENT_WEBHOOKS_PRIVATE", False),
+        checkpoint_seconds=_number(environment, "MUNIMENT_CHECKPOINT_SECONDS", 60, 0, 86_400),
+        trees_megabytes=_number(environment, "MUNIMENT_TREES_MEGABYTES", 256, 8, 1 << 20),
+        origin=_origin(environment.get("MUNIMENT_ORIGIN") or "muniment"),
         kafka=kafka,
+        archive=archive_of(environment),
     )
     if kafka is not None and configuration.root_key is None:
         raise ConfigurationError(
@@ -84,6 +97,22 @@ def _port(text: str | None) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise ConfigurationError("MUNIMENT_PORT must be a number from 0 to 65535; 0 takes a free one")
     return int(text)
+
+
+def _number(environment: Mapping[str, str], name: str, otherwise: int, least: int, most: int) -> int:
+    text = environment.get(name) or str(otherwise)
+    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+        raise ConfigurationError(f"{name} must be a number from {least} to {most}")
+    return int(text)
+
+
+def _origin(text: str) -> str:
+    if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9._/-]{0,99}", text):
+        raise ConfigurationError(
+            "MUNIMENT_ORIGIN must be a name of at most 100 letters, digits, dots, dashes and slashes, "
+            "such as audit.example.com/log"
+        )
+    return text
 
 
 def _switch(environment: Mapping[str, str], name: str, otherwise: bool) -> bool:

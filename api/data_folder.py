@@ -37,6 +37,31 @@ class DataFolder:
         return self.path / "webhooks.db"
 
     @property
+    def checkpoints(self) -> Path:
+        """The deployment's log of an embedded ledger: part of every backup."""
+        return self.path / "checkpoints.db"
+
+    @property
+    def tag_counts(self) -> Path:
+        """What checkpoints count, which can be deleted while no node runs."""
+        return self.path / "counts.db"
+
+    @property
+    def scratch(self) -> Path:
+        """Where what a query sees lies while it runs, in files without a name."""
+        return self.path / "scratch"
+
+    @property
+    def exports(self) -> Path:
+        """A folder for each export of a trail, until it expires."""
+        return self.path / "exports"
+
+    @property
+    def snapshots(self) -> Path:
+        """Folds that were kept, which can be deleted."""
+        return self.path / "snapshots.db"
+
+    @property
     def root_key(self) -> Path:
         return self.path / "root.key"
 

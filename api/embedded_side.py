@@ -7,6 +7,7 @@ from pathlib import Path
 from adapters.embedded.backup import copy_log
 from adapters.embedded.log import embedded_sequencer
 from adapters.embedded.tail import TailFile, remembered_in
+from adapters.evidence.log import DeploymentLog, EmbeddedLog
 from adapters.index.database import Database
 from adapters.index.evidence import LogEvidence
 from adapters.index.history import IndexHistory
@@ -96,6 +97,12 @@ class EmbeddedSide:
 
     async def wipe(self, tenant: TenantId, position: int) -> bool:
         return await self.sequencer.exclusively(lambda _: self.database.truncate_wal())
+
+    def checkpoint_log(self) -> DeploymentLog:
+        return EmbeddedLog(self._folder.checkpoints)
+
+    def sample(self) -> str | None:
+        return None
 
     def copy_log(self, into: Path) -> None:
         copy_log(self._folder.ledger, into)

@@ -24,8 +24,9 @@ from api.http import problems
 from api.http.json_body import MOST_BYTES
 from api.internal import MOST_BYTES as MOST_BETWEEN_NODES
 from api.kafka_side import KafkaSide
+from api.pages.sessions import presented
 from api.refusals import problem_of
-from domain.access.secrets import Secret, digest, read
+from domain.access.secrets import Secret, read
 from domain.ids import DEPLOYMENT, TenantId
 from domain.ledger import NotReady
 
@@ -36,10 +37,13 @@ CLIENT: Final = "muniment-client"
 """From where the request came to the first node; under the proof."""
 MOVED: Final = 421
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_TOLD_BY_WHO_DECIDES: Final = ("/deliveries", "/progress")
-"""What is known only where a tenant's webhooks are delivered."""
+_TOLD_BY_WHO_DECIDES: Final = (
+    *("/deliveries", "/progress", "/archive", "/archive/verify"),
+    *("/file", "/manifest", "/proofs"),
+)
+"""What is known only where a tenant's webhooks are delivered, where it is archived, and where its exports are."""
 _READ_BY_POST: Final = ("/verify", "/.search")
-_TENANT: Final = re.compile(r"/v1/tenants/(ten_[0-9a-f]{32}|_deployment)(/.*)?")
+_TENANT: Final = re.compile(r"/(?:v1|console)/tenants/(ten_[0-9a-f]{32}|_deployment)(/.*)?")
 _OF_ONE_HOP: Final = frozenset(
     {b"connection", b"content-length", b"transfer-encoding", b"keep-alive", b"proxy-connection", b"trailer"}
 )
@@ -52,7 +56,16 @@ _NOT_PASSED_BACK: Final = _OF_ONE_HOP | {
     b"x-request-id",
     b"x-content-type-options",
 }
-_HERE: Final = ("/v1/node", "/livez", "/readyz", "/metrics", "/openapi.json", "/schema-registry")
+_HERE: Final = (
+    "/v1/node",
+    "/console/sign-",
+    "/console/static/",
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/schema-registry",
+)
 _INTERNAL: Final = "/internal/"
 UNKNOWN: Final = (
     "the node that decides for the tenant did not answer: send the request again with the same Idempotency-Key, "
@@ -97,7 +110,7 @@ class Forwarding:
         if PROOF in headers:
             await self._from_a_node(side, scope, headers, receive, send)
             return
-        secret = _secret(headers)
+        secret = self._secret(scope)
         tenant = tenant_of(scope, secret.tenant if secret else None)
         if tenant is None or scope["path"].startswith(_INTERNAL):
             await self._app(scope, receive, send)
@@ -111,7 +124,7 @@ class Forwarding:
                 return
             receive = _again(body, receive)
         wanted = {tenant} if reads or not side.history.head(tenant)[0] else set()
-        await self._reach(side, wanted, secret, headers, tenant)
+        await self._reach(side, wanted, secret, tenant)
         await self._app(scope, receive, send)
 
     async def _from_a_node(self, side: KafkaSide, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
@@ -124,12 +137,12 @@ class Forwarding:
         send = _proving(send, proofs.answer(headers[PROOF]))
         if not scope["path"].startswith(_INTERNAL):
             scope["client"] = (client, 0)
-            secret = _secret(headers)
+            secret = self._secret(scope)
             tenant = tenant_of(scope, secret.tenant if secret else None)
             if tenant is not None and not side.decides(tenant):
                 await Response(status_code=MOVED)(scope, receive, send)
                 return
-            await self._reach(side, set(), secret, headers, tenant)
+            await self._reach(side, set(), secret, tenant)
         await self._app(scope, _again(body, receive), send)
 
     async def _reach(
@@ -137,15 +150,17 @@ class Forwarding:
         side: KafkaSide,
         wanted: set[TenantId],
         secret: Secret | None,
-        headers: Headers,
         tenant: TenantId | None,
     ) -> None:
         """Read what was acknowledged of these tenants, and of the key's if it could have been revoked elsewhere."""
         if secret is not None:
-            known = self._node.residents.known(digest(_text(headers)), self._node.clock())
+            known = self._node.residents.known(secret.digest, self._node.clock())
             if known is None or secret.tenant != tenant:
                 wanted.add(secret.tenant)
         await asyncio.gather(*(side.reach(each) for each in wanted))
+
+    def _secret(self, scope: Scope) -> Secret | None:
+        return read(presented(self._node.sessions, scope))
 
     async def _at_the_owner(
         self, side: KafkaSide, tenant: TenantId, scope: Scope, headers: Headers, body: bytes
@@ -199,15 +214,6 @@ def _passed_back(status: int, headers: Sequence[tuple[bytes, bytes]], body: byte
     kept = [(name.lower(), value) for name, value in headers if name.lower() not in _NOT_PASSED_BACK]
     response.raw_headers = [*kept, (b"content-length", str(len(body)).encode())] if status not in (204, 304) else kept
     return response
-
-
-def _text(headers: Headers) -> str:
-    scheme, _, text = headers.get("authorization", "").partition(" ")
-    return text.strip() if scheme.lower() == "bearer" else ""
-
-
-def _secret(headers: Headers) -> Secret | None:
-    return read(_text(headers))
 
 
 def _target(scope: Scope) -> str:

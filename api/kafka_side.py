@@ -1,18 +1,23 @@
 """Kafka as a node has it: all partitions followed, some of them owned, and the other nodes a call away."""
 
 import asyncio
+import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry
 
+from adapters.evidence.kafka_log import KafkaLog
+from adapters.evidence.log import DeploymentLog
 from adapters.index.sequencer import Committed
 from adapters.kafka.client import Unavailable
+from adapters.kafka.clients import connect
 from adapters.kafka.ledger import KafkaLedger, KafkaOptions
 from adapters.kafka.outside_registry import outside_registry, register_all
 from adapters.kafka.partition import Partition
 from adapters.kafka.peers import NoAnswer, Unreachable, is_address
+from adapters.kafka.sampling import Sampler
 from adapters.kafka.settings import KafkaSettings
 from adapters.kafka.topics import TopicSettings
 from api.configuration import Configuration, ConfigurationError, KafkaConfiguration
@@ -21,6 +26,8 @@ from api.log_side import NotBackedUp
 from domain.ids import TenantId
 from domain.ledger import NotReady
 
+CHECKPOINTS: Final = "checkpoints.db"
+"""The deployment's log as this node has read it, among the indexes: made again if it is deleted."""
 WIPE: Final = "/internal/wipe"
 WIPE_TIMEOUT: Final = 15.0
 
@@ -49,7 +56,7 @@ class KafkaSide:
         self._committed = committed
         self._assigned = assigned
         self._sequences: dict[int, int] = {}
-        options = KafkaOptions(
+        options = self._options = KafkaOptions(
             settings=KafkaSettings(**kafka.connection),
             topics=TopicSettings(kafka.prefix, kafka.partitions, kafka.replication, kafka.min_in_sync),
             folder=folder,
@@ -75,6 +82,8 @@ class KafkaSide:
         self.keyring = self.kafka.keyrings
         self.history = self.kafka.histories
         self.evidence = self.kafka.evidences
+        kafka = self.kafka
+        self._sampler = Sampler(kafka.client, kafka.topics, kafka.partitions, random.SystemRandom().random)
         self.ledger = self.kafka.ledger
         self._sequences.update({each.number: each.sequence for each in self.kafka.partitions})
 
@@ -153,6 +162,13 @@ class KafkaSide:
         except (Unreachable, NoAnswer):
             return False
         return response.status_code == 204
+
+    def checkpoint_log(self) -> DeploymentLog:
+        settings = self._options.settings
+        return KafkaLog(connect(settings), self._options.topics, self._folder / CHECKPOINTS)
+
+    def sample(self) -> str | None:
+        return self._sampler.sample().problem
 
     def copy_log(self, into: Path) -> None:
         raise NotBackedUp(

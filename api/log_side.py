@@ -96,6 +96,17 @@ class LogSide(Protocol):
         """Whether no copy is left, on this node or any other, of keys destroyed up to a position."""
         ...
 
+    def checkpoint_log(self) -> Any:
+        """The deployment's log of checkpoints: see adapters.evidence.log.DeploymentLog. The caller closes it."""
+        ...
+
+    def sample(self) -> str | None:
+        """Compare a stretch of the log with what this node keeps of it; what is wrong, if anything. Blocks.
+
+        Where what is kept is the log, there is nothing to compare.
+        """
+        ...
+
     def copy_log(self, into: Path) -> None:
         """The files of a backup, in an empty folder. Raises NotBackedUp."""
         ...

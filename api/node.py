@@ -59,7 +59,7 @@ def _copied(node: Any) -> list[tuple[str, BinaryIO]]:
     try:
         folder.mkdir(mode=0o700)
         node.copy_log(folder)
-        return [(name, (folder / name).open("rb")) for name in ("manifest.json", "ledger.db")]
+        return [(each.name, each.open("rb")) for each in sorted(folder.iterdir(), reverse=True)]
     except NotBackedUp as problem:
         raise problems.conflict(str(problem)) from problem
     except OSError as problem:

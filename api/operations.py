@@ -18,8 +18,11 @@ class Alive(Answer):
 
 
 class Ready(Answer):
+    """`read_only_as_of` is the moment that a read-only node shows; null on a node of now."""
+
     status: Literal["ready"] = "ready"
     stored_views: Literal["current", "behind", "unavailable"]
+    read_only_as_of: str | None = None
 
 
 @routes.get("/livez")
@@ -34,7 +37,7 @@ async def is_ready(node: TheNode) -> Ready:
         raise problems.unavailable(node.log.not_ready, 5)
     if node.stopping.is_set():
         raise problems.unavailable("the node is stopping", 5)
-    return Ready(stored_views=node.stored.state)
+    return Ready(stored_views=node.stored.state, read_only_as_of=node.as_of)
 
 
 @routes.get("/metrics", response_class=Response)

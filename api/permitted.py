@@ -12,24 +12,26 @@ from api.acting import Acting, Reading, resident
 from api.http import problems
 from api.http.headers import IdempotencyKey, KnownPosition
 from api.http.moments import AskedMoment, AtPosition
-from domain.access.check import Decision, decide_access
+from api.pages.sessions import presented
+from domain.access.check import ONLY_OPERATORS, Decision, decide_access
 from domain.access.secrets import digest, read
 from domain.event import Instant
 from domain.ids import DEPLOYMENT, TenantId
 from domain.view import Moment
 
 if TYPE_CHECKING:
-    from adapters.credentials import Credential
     from api.wiring import Node
+    from domain.access.credentials import Credential
 
 TENANT_PATTERN: Final = r"^(ten_[0-9a-f]{32}|_deployment)$"
 TenantInPath = Annotated[str, Path(pattern=TENANT_PATTERN, examples=["ten_0195c2d4a1b00123456789abcdef0123"])]
 _bearer: Final = HTTPBearer(auto_error=False, description="An operator key, or an API key of the tenant.")
-IN_DEPLOYMENT: Final = frozenset({"flags:read", "flags:manage", "flags:evaluate", "audit:read", "replay:read"})
+IN_DEPLOYMENT: Final = frozenset(
+    {"flags:read", "flags:manage", "flags:evaluate", "audit:read", "replay:read", "actions:manage"}
+)
 """What can be permitted in the deployment as in a tenant: it has flags and a history, but nobody and nothing else."""
 _MISSING_TENANT: Final = "the tenant does not exist, or the key is another tenant's"
 _ONLY_TENANTS: Final = "only a tenant has this, and the deployment is none; name a tenant"
-_ONLY_OPERATORS: Final = "only operators may do this; use an operator's key"
 
 
 async def node_of(request: Request) -> "Node":
@@ -43,10 +45,11 @@ TheNode = Annotated[Any, Depends(node_of)]
 
 def credential_of(node: "Node", request: Request) -> "Credential":
     """Whom the request's secret stands for. Raises Problem 401 or 403."""
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        raise problems.unauthenticated()
-    text = text.strip()
+    return credential_by(node, presented(node.sessions, request.scope))
+
+
+def credential_by(node: "Node", text: str) -> "Credential":
+    """Whom a secret stands for. Raises Problem 401 or 403."""
     known = node.residents.known(digest(text), node.clock())
     if known is not None:
         return known
@@ -98,8 +101,8 @@ async def let_operator_in(
     _must_be_rest(credential)
     if not credential.subject.operator:
         request.scope["state"]["tenant"] = credential.tenant
-        no = Decision(False, _ONLY_OPERATORS)
-        await kind(node, request, response, credential, credential.tenant, permission, no).refuse(_ONLY_OPERATORS)
+        no = Decision(False, ONLY_OPERATORS)
+        await kind(node, request, response, credential, credential.tenant, permission, no).refuse(ONLY_OPERATORS)
     return await admit(kind, node, request, response, credential, DEPLOYMENT, permission, idempotency_key)
 
 

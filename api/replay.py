@@ -101,7 +101,7 @@ async def compare_moments(
         place = {"view": found.next.view, "key": found.next.key, "to": str(last.position), "at": str(last.instant)}
         more = reading.node.cursors.encode(place, of=_listing(reading, first))
     return Differences(
-        items=[_difference(reading, each) for each in found.items], next=more, start=_at(first), end=_at(last)
+        items=[difference_body(reading, each) for each in found.items], next=more, start=_at(first), end=_at(last)
     )
 
 
@@ -119,7 +119,7 @@ def _at(moment: Moment) -> At:
     return At(position=moment.position, time=time_text(moment.instant))
 
 
-def _difference(reading: Reading, change: Change) -> Difference:
+def difference_body(reading: Reading, change: Change) -> Difference:
     before, after = change.before, change.after
     return Difference(
         view=change.view,

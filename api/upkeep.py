@@ -32,7 +32,7 @@ class Upkeep:
         self._node = node
         self._expiring: list[tuple[int, TenantId, str, str]] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._checking = Checking(node, node.metrics)
+        self._checking = Checking(node, node.findings, node.metrics)
         self._owned: frozenset[int] = frozenset()
         self._look_again = asyncio.Event()
         self._look_again.set()

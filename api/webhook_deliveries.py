@@ -10,10 +10,10 @@ from api.bodies import Answer, Body, Changed, Cursor, Limit, changed, page_of, p
 from api.http.paging import Page
 from api.permitted import may, may_read
 from api.webhooks import WebhookInPath, must_exist_in
-from domain.ids import WebhookId
+from domain.ids import SinkId, WebhookId
 from domain.view import Versioned
 from domain.webhooks import deliveries
-from projections.webhooks import DEAD_LETTERS, WEBHOOKS, DeadLetterRow, key_of
+from projections.webhooks import DEAD_LETTERS, WEBHOOKS, key_of
 
 MayReadDeliveries = Annotated[Reading, may_read("webhooks:read")]
 MayManageDeliveries = Annotated[Acting, may("webhooks:manage")]
@@ -49,6 +49,7 @@ class Delivery(Answer):
     status: int | None
     reason: str
     next_attempt_at: str | None
+    events: int = Field(1, description="How many were sent at once, the first of which is named here.")
 
 
 class Deliveries(Answer):
@@ -112,17 +113,22 @@ async def list_deliveries(
 ) -> Deliveries:
     """Every attempt with its outcome: when, how long it took, what was answered, and when the next one is due."""
     await reading.must_get(WEBHOOKS, webhook, "webhook")
-    of = f"deliveries of {webhook} in {reading.tenant} at {position}"
+    return await attempts_of(reading, WebhookId(webhook), position, limit, cursor)
+
+
+async def attempts_of(
+    reading: Reading, id: WebhookId | SinkId, position: int | None, limit: int, cursor: str | None
+) -> Deliveries:
+    """A page of the attempts that this node made."""
+    of = f"deliveries of {id} in {reading.tenant} at {position}"
     cursors = reading.node.cursors
     before = _NEWEST if cursor is None else cursors.decode(cursor, dict[str, int], of=of)["before"]
-    found = await reading.node.webhooks.attempts(
-        reading.tenant, WebhookId(webhook), position=position, before=before, limit=limit + 1
-    )
+    found = await reading.node.webhooks.attempts(reading.tenant, id, position=position, before=before, limit=limit + 1)
     more = cursors.encode({"before": found[limit - 1].number}, of=of) if len(found) > limit else None
-    return Deliveries(items=[_delivery_body(each) for each in found[:limit]], next=more)
+    return Deliveries(items=[delivery_body(each) for each in found[:limit]], next=more)
 
 
-def _delivery_body(attempt: Any) -> Delivery:
+def delivery_body(attempt: Any) -> Delivery:
     return Delivery(
         position=attempt.position,
         event_id=attempt.event_id,
@@ -135,6 +141,7 @@ def _delivery_body(attempt: Any) -> Delivery:
         status=attempt.status,
         reason=attempt.reason,
         next_attempt_at=time_text_if(attempt.next_at),
+        events=attempt.events,
     )
 
 
@@ -149,15 +156,15 @@ async def list_dead_letters(
     found = await reading.node.views.find(
         DEAD_LETTERS, reading.tenant, reading.at, "webhook", webhook, after=after, limit=limit + 1
     )
-    return page_of(reading, found, limit, of, _letter_body)
+    return page_of(reading, found, limit, of, letter_body)
 
 
 @routes.get("/tenants/{tenant}/webhooks/{webhook}/dead_letters/{position}")
 async def read_dead_letter(webhook: WebhookInPath, position: PositionInPath, reading: MayReadDeliveries) -> DeadLetter:
-    return _letter_body(await reading.must_get(DEAD_LETTERS, key_of(webhook, position), "dead letter"))
+    return letter_body(await reading.must_get(DEAD_LETTERS, key_of(webhook, position), "dead letter"))
 
 
-def _letter_body(found: Versioned[DeadLetterRow]) -> DeadLetter:
+def letter_body(found: Versioned[Any]) -> DeadLetter:
     row = found.row
     return DeadLetter(
         position=row.position,
@@ -196,4 +203,4 @@ async def send_test_event(
     id = WebhookId(webhook)
     outcome = await caller.execute(deliveries.RequestWebhookTest(id))
     made = await caller.node.webhooks.attempt_of(caller.tenant, id, outcome.position, wait)
-    return Tested(position=outcome.position, delivery=_delivery_body(made) if made else None)
+    return Tested(position=outcome.position, delivery=delivery_body(made) if made else None)

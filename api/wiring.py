@@ -4,34 +4,53 @@ import asyncio
 import gc
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from fastapi import Request
 from prometheus_client import CollectorRegistry
 
-from adapters.credentials import Credential, ResidentViews
+from adapters.archive.archive import Archive
+from adapters.archive.folder import FolderStorage
+from adapters.archive.object_storage import ObjectStorage, bucket
+from adapters.archive.storage import Storage
+from adapters.exports import job as export_job
+from adapters.exports import tables
 from adapters.feed import LocalFeed
 from adapters.index.sequencer import Committed
+from adapters.json_schemas import objection as schema_objection
 from adapters.resident import Residents
+from adapters.snapshots import SnapshotFile
+from adapters.sql_sandbox.auditor import Auditor
+from adapters.sql_sandbox.columns import TrailColumns
 from adapters.webhooks.dispatcher import Dispatcher
+from api.archiving import Archiving
+from api.checkpointing import Checkpointing
 from api.configuration import Configuration
 from api.data_folder import DataFolder
 from api.embedded_side import EmbeddedSide
+from api.exporting import Exporting
+from api.findings import Findings
 from api.http.paging import Cursors
 from api.log_side import LogSide
 from api.operator_key import ensure_operator_key
+from api.pages.sessions import Sessions
 from api.permitted import credential_of
 from api.stored import StoredSide
 from api.tenant_names import Naming
+from api.trail_access import Accesses
+from api.trail_counting import Columns
+from api.trail_query import measure
 from api.upkeep import Upkeep
+from domain.access.credentials import Credential, ResidentViews
 from domain.ids import DirectoryId, TenantId
-from domain.view import StoredViews, ViewBehind, ViewUnavailable
+from domain.view import StoredViews, View, ViewBehind, ViewUnavailable
 from projections import access, agents, directory, flags, tenants
+from replay.folded import Folded
 
 RESIDENT: Final = ResidentViews(
     tenants=tenants.TENANTS,
@@ -45,6 +64,20 @@ RESIDENT: Final = ResidentViews(
     flags=flags.FLAGS,
     targets=flags.TARGETS,
 )
+
+AUDITED: Final[Mapping[str, View[Any]]] = {
+    "users": directory.USERS,
+    "groups": directory.GROUPS,
+    "members": directory.MEMBERS,
+    "directories": directory.DIRECTORIES,
+    "roles": access.ROLES,
+    "assignments": access.ASSIGNMENTS,
+    "keys": agents.API_KEYS,
+    "flags": flags.FLAGS,
+    "flag_targets": flags.TARGETS,
+    "settings": tenants.SETTINGS,
+}
+"""The views that SQL for auditors sees, by the names it uses."""
 
 DAY: Final = 86_400_000_000
 """Microseconds."""
@@ -68,7 +101,11 @@ class Node:
         """Told the new erasure epoch: what holds opened values in memory drops them."""
         self.on_progress: Callable[[int, int], None] = lambda done, of: None
         """Told how much of a log elsewhere has been read at the start."""
+        self.as_of: str | None = None
+        """The moment that it shows, if it is a read-only node of then: see api/as_of_node.py."""
         self._leaving = AsyncExitStack()
+        self.columns: Columns | None = None
+        """The archive by columns, where there is one: what counts over years are asked of."""
         self._day, self._named = 0, ("", "", "")
 
     async def start(self) -> None:
@@ -95,6 +132,9 @@ class Node:
         self.feed = LocalFeed(lambda tenant: self.history.head(tenant)[0])
         self.residents = Residents(RESIDENT, self.history)
         self.cursors = Cursors(hashlib.sha256(b"cursors|" + root_key).digest())
+        self.snapshots = SnapshotFile(self.folder.snapshots, hashlib.sha256(b"snapshots|" + root_key).digest(), Folded)
+        self._leaving.callback(self.snapshots.close)
+        self.sessions = Sessions(hashlib.sha256(b"console|" + root_key).digest(), self.clock)
         self.stored = StoredSide(
             self.log.path,
             self.folder.postgres,
@@ -103,14 +143,33 @@ class Node:
             partition_of=self.log.partition_of,
         )
         self._leaving.push_async_callback(self.stored.stop)
+        self.findings = Findings(self.metrics)
         self.upkeep = Upkeep(self)
+        checkpoint_log = await asyncio.to_thread(self.log.checkpoint_log)
+        self._leaving.push_async_callback(asyncio.to_thread, checkpoint_log.close)
+        self.checkpoints = Checkpointing(self, checkpoint_log)
+        self.accesses = Accesses(self)
+        self.tables, self.query_seconds = tables, measure(self.metrics)
+        self.exporting = Exporting(self, self.folder.exports, export_job.Job, export_job.remove, export_job.FILES)
+        self.exporting.bundle = self.checkpoints.bundle
+        self.auditor = Auditor(self.folder.scratch, lambda: self.archiving.archive.events, AUDITED)
         self.webhooks = self._dispatcher()
+        self.archiving = self._archiving()
+        self.columns = TrailColumns(self.archiving.archive.events, self.history)
+        self._leaving.push_async_callback(self.archiving.stop)
         self._leaving.push_async_callback(self.webhooks.stop)
         await self.stored.start(self.log.sequences)
         await self.log.join(self.stored.pace)
         self.operator_key = await ensure_operator_key(self)
+        await self.checkpoints.start()
+        self._leaving.push_async_callback(self.checkpoints.stop)
         self.upkeep.start()
+        self.accesses.start()
+        self._leaving.push_async_callback(self.accesses.stop)
+        self.exporting.start()
+        self._leaving.push_async_callback(self.exporting.stop)
         self.webhooks.start()
+        self.archiving.start()
         self._leaving.push_async_callback(self.upkeep.stop)
 
     def _dispatcher(self) -> Dispatcher:
@@ -125,6 +184,24 @@ class Node:
             private=self.configuration.webhooks_private,
             mine=self.log.decides if self.configuration.webhooks else lambda _: False,
         )
+
+    def _archiving(self) -> Archiving:
+        settings = self.configuration.archive
+        storage: Storage = FolderStorage(settings.folder or self.folder.path / "archive")
+        if (kept := settings.bucket) is not None:
+            keys = {"access_key": kept.access_key, "secret_key": kept.secret_key}
+            storage = ObjectStorage(bucket(kept.name, kept.prefix, region=kept.region, endpoint=kept.endpoint, **keys))
+        work = self.folder.path / "archive.local"
+        book = self.checkpoints.log.book
+
+        def committed(tenant: TenantId) -> Iterator[tuple[int, bytes]]:
+            return ((placed.head.size, placed.head.root) for placed in book.heads(tenant))
+
+        def checkpoint(_: TenantId) -> str | None:
+            return None if (last := book.last()) is None else last.note
+
+        archive = Archive(storage, work, self.history, self.clock, cache_mb=settings.cache_mb, committed=committed)
+        return Archiving(self, archive, settings.seconds, on=settings.on, checkpoint=checkpoint)
 
     def _log_side(self, root_key: bytes) -> LogSide:
         kafka = self.configuration.kafka
@@ -155,6 +232,10 @@ class Node:
     @property
     def views(self) -> StoredViews:
         return self.stored.views
+
+    def schema_objection(self, schema: str, document: Any) -> str | None:
+        """Why a document is not as a JSON Schema says."""
+        return schema_objection(schema, document)
 
     def clock(self) -> int:
         """Microseconds since 1970 in UTC."""
@@ -213,10 +294,14 @@ class Node:
         self.feed.grown(committed.heads)
         self.stored.grown(committed.sequence, partition)
         self.upkeep.committed(committed.recorded)
+        self.checkpoints.committed(committed.heads)
         self.webhooks.committed(committed.recorded, committed.heads)
+        self.exporting.committed(committed.recorded)
+        self.archiving.committed(committed.heads)
 
     def _owns(self, partitions: frozenset[int]) -> None:
         """This node owns these partitions now, and projects them."""
         self.stored.assign(partitions)
         self.upkeep.owns(partitions)
         self.webhooks.ownership_changed()
+        self.archiving.ownership_changed()

@@ -2,12 +2,16 @@
 
 from typing import Final
 
-from domain import agents, flags, tenants
+from domain import agents, audit, flags, retention, tenants
 from domain.access import owners, roles
+from domain.audit_actions import recording, registering
 from domain.command import Command, Decider
 from domain.directory import feeds, groups, life, users
 from domain.event import Event
+from domain.evidence import keys, witnesses
 from domain.ledger import CommandHadNoEffect, CommandRefused, OpaqueRecorded, RefusalsSummarised
+from domain.sinks import life as sinks_life
+from domain.sinks import sending, sinks
 from domain.webhooks import deliveries, hooks
 from domain.webhooks import life as webhooks
 
@@ -82,7 +86,46 @@ EVENTS_OF: Final[dict[str, tuple[type[Event], ...]]] = {
         deliveries.WebhookRetryRequested,
         deliveries.WebhookDeadLetterDelivered,
     ),
-    "audit": (CommandRefused, RefusalsSummarised, CommandHadNoEffect, OpaqueRecorded),
+    "evidence": (
+        keys.CheckpointKeyAdded,
+        keys.CheckpointKeyRetired,
+        witnesses.WitnessAdded,
+        witnesses.WitnessRemoved,
+    ),
+    "sinks": (
+        sinks_life.SinkCreated,
+        sinks_life.SinkChanged,
+        sinks_life.SinkPaused,
+        sinks_life.SinkResumed,
+        sinks_life.SinkDisabled,
+        sinks_life.SinkRemoved,
+        sinks_life.SinkReplayRequested,
+        sinks_life.SinkAdvanced,
+        sending.SinkTestRequested,
+        sending.SinkDeliveryFailed,
+        sending.SinkRetryRequested,
+        sending.SinkDeadLetterDelivered,
+    ),
+    "actions": (registering.AuditActionRegistered, registering.AuditActionRetired),
+    "retention": (
+        retention.RetentionChanged,
+        retention.LegalHoldPlaced,
+        retention.LegalHoldLifted,
+        retention.HistoryTrimmed,
+    ),
+    "audit": (
+        CommandRefused,
+        RefusalsSummarised,
+        CommandHadNoEffect,
+        OpaqueRecorded,
+        recording.ActionRecorded,
+        audit.TrailAccessed,
+        audit.TrailAccessesSummarised,
+        audit.ExportRequested,
+        audit.ExportFinished,
+        audit.ExportFailed,
+        audit.ExportExpired,
+    ),
 }
 
 EVENTS: Final[dict[str, type[Event]]] = {event.__name__: event for of in EVENTS_OF.values() for event in of}
@@ -102,6 +145,14 @@ DECIDERS: Final[dict[type[Command], Decider]] = {
         flags.decider,
         hooks.decider,
         deliveries.decider,
+        sinks.decider,
+        sending.decider,
+        registering.decider,
+        recording.decider,
+        audit.decider,
+        keys.decider,
+        witnesses.decider,
+        retention.decider,
     )
     for command in decider.commands
 }

@@ -7,16 +7,21 @@ import msgspec
 
 from domain.ids import (
     AssignmentId,
+    CheckpointKeyId,
     CredentialId,
     DirectoryId,
+    ExportId,
     FlagId,
     GroupId,
     Handle,
+    HoldId,
     OperatorId,
     RoleId,
+    SinkId,
     TenantId,
     UserId,
     WebhookId,
+    WitnessId,
     kind_of,
 )
 
@@ -48,7 +53,24 @@ class Sealed(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 SUBJECTS: Final = frozenset(
-    {TenantId, UserId, GroupId, DirectoryId, RoleId, AssignmentId, CredentialId, FlagId, OperatorId, WebhookId, Handle}
+    {
+        TenantId,
+        UserId,
+        GroupId,
+        DirectoryId,
+        RoleId,
+        AssignmentId,
+        CredentialId,
+        FlagId,
+        OperatorId,
+        WebhookId,
+        SinkId,
+        ExportId,
+        CheckpointKeyId,
+        WitnessId,
+        HoldId,
+        Handle,
+    }
 )
 """A field of one of these types names a subject of the event, and becomes a tag."""
 

@@ -18,6 +18,11 @@ CredentialId = NewType("CredentialId", str)
 FlagId = NewType("FlagId", str)
 OperatorId = NewType("OperatorId", str)
 WebhookId = NewType("WebhookId", str)
+SinkId = NewType("SinkId", str)
+ExportId = NewType("ExportId", str)
+CheckpointKeyId = NewType("CheckpointKeyId", str)
+WitnessId = NewType("WitnessId", str)
+HoldId = NewType("HoldId", str)
 Handle = NewType("Handle", str)
 """Stands for a unique personal value (a user name) in tags; the keyring alone knows for which."""
 
@@ -36,7 +41,12 @@ KINDS: Final = {
     "flg": "flag",
     "opr": "operator",
     "whk": "webhook",
+    "snk": "sink",
     "hdl": "handle",
+    "cpk": "checkpoint_key",
+    "wit": "witness",
+    "hld": "hold",
+    "exp": "export",
 }
 """The tag kind of each prefix."""
 

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from domain.view import View
-from projections import access, agents, directory, flags, tenants, webhooks
+from projections import access, agents, audit, directory, flags, product_events, retention, sinks, tenants, webhooks
 
 EVERY_VIEW: Final[tuple[View[Any], ...]] = (
     tenants.TENANTS,
@@ -22,4 +22,10 @@ EVERY_VIEW: Final[tuple[View[Any], ...]] = (
     flags.TARGETS,
     webhooks.WEBHOOKS,
     webhooks.DEAD_LETTERS,
+    audit.EXPORTS,
+    product_events.AUDIT_ACTIONS,
+    sinks.SINKS,
+    sinks.SINK_LETTERS,
+    retention.RETENTION,
+    retention.LEGAL_HOLDS,
 )

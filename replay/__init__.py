@@ -1,1 +1,1 @@
-"""Going back: as of, diff, rebuild, and verify."""
+"""Going back: as of, diff, why, what if, blast radius, rebuild, and verify."""

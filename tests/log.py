@@ -8,8 +8,8 @@ from typing import Final
 from adapters.avro.codec import Body, encode_own, encode_shared, encode_tags, frame
 from adapters.index.database import Database
 from domain.event import Event, Instant, Meta, Recorded
+from domain.evidence.tree import leaf_hash
 from domain.ids import TenantId
-from domain.tree import leaf_hash
 
 META: Final = Meta(
     event_id="",

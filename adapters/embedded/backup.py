@@ -1,7 +1,8 @@
 """Backups of the embedded log: a copy of one moment, taken beside a running node, that proves itself when restored.
 
-A backup is a folder with `ledger.db` and `manifest.json`. It holds no root key and no secret in the clear: whoever has
-it and not the root key has sealed values and wrapped keys. The tail file is not in it; restoring writes a new one.
+A backup is a folder with `ledger.db`, `checkpoints.db` (the deployment's log) and `manifest.json`. It holds no root key
+and no secret in the clear: whoever has it and not the root key has sealed values and wrapped keys. The tail file is not
+in it; restoring writes a new one.
 """
 
 import hashlib
@@ -14,6 +15,14 @@ from typing import Final
 
 import msgspec
 
+from adapters.embedded.checkpoint_backup import (
+    CHECKPOINTS,
+    CheckpointsBroken,
+    CheckpointsTold,
+    copy_checkpoints,
+    must_fit,
+    restore_checkpoints,
+)
 from adapters.embedded.tail import TailFile
 from adapters.index.database import FORMAT, Database
 from adapters.index.evidence import LogBroken, Progress, check_commits, check_trees
@@ -41,6 +50,8 @@ class Manifest(msgspec.Struct, frozen=True):
     tenants: int
     size: int
     sha256: str
+    checkpoints: CheckpointsTold | None = None
+    """The deployment's log, if there is one."""
 
 
 def back_up(log: Path, into: Path, progress: Progress = lambda done, of: None) -> Manifest:
@@ -65,8 +76,12 @@ def back_up(log: Path, into: Path, progress: Progress = lambda done, of: None) -
 
 
 def copy_log(log: Path, into: Path, progress: Progress = lambda done, of: None) -> Manifest:
-    """The two files of a backup, in a folder that is there and empty."""
+    """The files of a backup, in a folder that is there and empty. Raises BackupBroken."""
     copy = into / LOG
+    try:
+        checkpoints = copy_checkpoints(log.with_name(CHECKPOINTS), into / CHECKPOINTS)  # before the ledger
+    except CheckpointsBroken as problem:
+        raise BackupBroken(f"{problem}: see `muniment verify`") from problem
     source = Database(log, read_only=True)
     try:
         with closing(source.open(read_only=True)) as connection:
@@ -74,7 +89,9 @@ def copy_log(log: Path, into: Path, progress: Progress = lambda done, of: None) 
             connection.execute("VACUUM INTO ?", (str(copy),))
     finally:
         source.close()
-    manifest = check_log(copy, progress)
+    manifest = msgspec.structs.replace(check_log(copy, progress), checkpoints=checkpoints)
+    if checkpoints is not None:
+        _fit(into / CHECKPOINTS, copy)
     with (into / MANIFEST).open("wb") as file:
         file.write(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
         file.flush()
@@ -99,15 +116,36 @@ def restore(backup: Path, log: Path, tail: Path, now: Instant, progress: Progres
         if (unfinished.stat().st_size, _sha256(unfinished)) != (told.size, told.sha256):
             raise BackupBroken("the backup's ledger is not the one its manifest names: take another backup")
         found = check_log(unfinished, progress)
-        if found != told:
+        if msgspec.structs.replace(found, checkpoints=told.checkpoints) != told:
             raise BackupBroken("the backup's ledger holds other events than its manifest names: take another backup")
         _sync(unfinished)
+        if told.checkpoints is not None:
+            _fit(backup / CHECKPOINTS, unfinished)
+            _restore_checkpoints(backup, told.checkpoints, log)
         note_end(tail, found, now)
         unfinished.rename(log)
         _sync(log.parent)
     finally:
         unfinished.unlink(missing_ok=True)
+        if not log.exists():
+            log.with_name(CHECKPOINTS).unlink(missing_ok=True)
     return found
+
+
+def _fit(checkpoints: Path, ledger: Path) -> None:
+    """Raises BackupBroken."""
+    try:
+        must_fit(checkpoints, ledger)
+    except (CheckpointsBroken, sqlite3.Error) as problem:
+        raise BackupBroken(f"the backup's parts don't belong together ({problem}): take another backup") from problem
+
+
+def _restore_checkpoints(backup: Path, told: CheckpointsTold, log: Path) -> None:
+    """Raises BackupBroken."""
+    try:
+        restore_checkpoints(backup / CHECKPOINTS, told, log.with_name(CHECKPOINTS))
+    except (CheckpointsBroken, FileNotFoundError) as problem:
+        raise BackupBroken(f"{problem}: take another backup") from problem
 
 
 def note_end(tail: Path, manifest: Manifest, now: Instant) -> None:

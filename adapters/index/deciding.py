@@ -18,9 +18,9 @@ from domain.boundary import Boundary, Item, Tally
 from domain.command import Known
 from domain.directory.life import SubjectErased
 from domain.event import MOST_TAGS, Event, Instant, Recorded
+from domain.evidence.tree import leaf_hash
 from domain.ids import Handle, TenantId
 from domain.ledger import AuthorityChanged, Idempotency, KeyReused, NewKeys, NotReady, Outcome, VersionChanged, Work
-from domain.tree import leaf_hash
 
 MOST_TALLIES: Final = 1_000
 MOST_STEPS: Final = 8

@@ -2,14 +2,14 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Final, NamedTuple
 
 from adapters.index.database import Database
 from adapters.index.log import LogEnd, LogShorter, end_of_log
+from domain.evidence.tree import Frontier, leaf_hash
 from domain.ids import TenantId
-from domain.tree import Frontier, leaf_hash
 
 Progress = Callable[[int, int], None]
 """Is told how many events of how many are done."""
@@ -28,6 +28,16 @@ class Tree(NamedTuple):
     root: bytes
     problem: str | None
     """Where the stored events are not those the tree was made of."""
+
+
+class Checked(NamedTuple):
+    """How far the chain was followed: a sequence at which a commit ends, and the hash up to there."""
+
+    sequence: int
+    chain: bytes
+
+
+BEGINNING: Final = Checked(0, bytes(32))
 
 
 class LogEvidence:
@@ -49,6 +59,23 @@ class LogEvidence:
             ).fetchone()
             return Tree(0, Frontier().root(), None) if row is None else _tree(connection, *row)
 
+    def frontier(self, tenant: str) -> tuple[int, bytes]:
+        """How many events the tenant has now, and its tree's frontier over them, packed; (0, b"") if it has none."""
+        row = self._database.one("SELECT position, frontier FROM tenants WHERE tenant = ?", (tenant,))
+        return (0, b"") if row is None else (row[0], row[1])
+
+    def parts(self) -> "Sequence[LogEvidence]":
+        """What has a chain of its own: here, all of it."""
+        return (self,)
+
+    def check_on(self, since: Checked | None, events: int) -> Checked:
+        """Follow the chain on from there (None: its beginning), over so many events or a few more; the same at its end.
+
+        Raises LogBroken.
+        """
+        with self._database.reading() as connection:
+            return follow_chain(connection, since or BEGINNING, events)
+
     def check(self, progress: Progress = lambda done, of: None) -> LogEnd:
         """The chain over the whole log, computed again, against what commits say and what is remembered.
 
@@ -69,16 +96,36 @@ class LogEvidence:
 
 def check_commits(connection: sqlite3.Connection, last: int, progress: Progress) -> None:
     """That the chain of hashes is the one that follows from the events, without a gap. Raises LogBroken."""
-    events = connection.execute("SELECT sequence, CAST(stored AS BLOB) FROM events ORDER BY sequence")
-    chain, done = bytes(32), 0
-    for first, count, kept in connection.execute("SELECT first, count, chain FROM commits ORDER BY first"):
-        leaves = list(_leaves(events, first, count))
-        chain = hashlib.sha256(b"".join((chain, *leaves))).digest()
-        if first != done + 1 or len(leaves) != count or chain != kept:
-            raise LogBroken(f"the events after the {done}th are not those that were committed")
-        if (done + count) // _EVERY > done // _EVERY:
-            progress(done + count, last)
-        done += count
+    follow_chain(connection, BEGINNING, None, progress, last)
+
+
+def follow_chain(
+    connection: sqlite3.Connection,
+    since: Checked,
+    most: int | None,
+    progress: Progress = lambda done, of: None,
+    last: int = 0,
+) -> Checked:
+    """Commit after commit until `most` events are done. Raises LogBroken."""
+    events = connection.execute(
+        "SELECT sequence, CAST(stored AS BLOB) FROM events WHERE sequence > ? ORDER BY sequence", (since.sequence,)
+    )
+    commits = connection.execute(
+        "SELECT first, count, chain FROM commits WHERE first > ? ORDER BY first", (since.sequence,)
+    )
+    chain, done = since.chain, since.sequence
+    with closing(events), closing(commits):
+        for first, count, kept in commits:
+            if most is not None and done - since.sequence >= most:
+                break
+            leaves = list(_leaves(events, first, count))
+            chain = hashlib.sha256(b"".join((chain, *leaves))).digest()
+            if first != done + 1 or len(leaves) != count or chain != kept:
+                raise LogBroken(f"the events after the {done}th are not those that were committed")
+            if (done + count) // _EVERY > done // _EVERY:
+                progress(done + count, last)
+            done += count
+    return Checked(done, chain)
 
 
 def check_trees(connection: sqlite3.Connection) -> None:

@@ -18,8 +18,8 @@ from adapters.index.states import TagState, TenantState
 from adapters.index.tags import NUMBERS, tag_key
 from domain.boundary import Item
 from domain.event import Event, Instant, Recorded
+from domain.evidence.tree import Frontier
 from domain.ids import TenantId
-from domain.tree import Frontier
 
 MOST_CACHED_TAGS: Final = 50_000
 MOST_CACHED_EVENTS: Final = 5_000

@@ -1,8 +1,8 @@
 """What the writer keeps in memory of a tenant and of a tag."""
 
 from domain.event import Recorded
+from domain.evidence.tree import Frontier
 from domain.ids import TenantId
-from domain.tree import Frontier
 
 
 class TagState:

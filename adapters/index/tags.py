@@ -36,6 +36,19 @@ NUMBERS: Final = {
             "used",
             "webhook",
             "dead_letter",
+            "accessed",
+            "export",
+            "checkpoint_key",
+            "witness",
+            "action",
+            "action_id",
+            "action_schema",
+            "action_version",
+            "acted",
+            "acted_on",
+            "sink",
+            "sink_dead_letter",
+            "hold",
         ),
         1,
     )
@@ -43,7 +56,28 @@ NUMBERS: Final = {
 _PREFIX_NUMBERS: Final = {
     prefix: number
     for number, prefix in enumerate(
-        ("asg", "cmd", "dir", "flg", "grp", "hdl", "key", "opr", "rol", "ten", "tok", "usr", "cor", "whk"), 1
+        (
+            "asg",
+            "cmd",
+            "dir",
+            "flg",
+            "grp",
+            "hdl",
+            "key",
+            "opr",
+            "rol",
+            "ten",
+            "tok",
+            "usr",
+            "cor",
+            "whk",
+            "exp",
+            "snk",
+            "cpk",
+            "wit",
+            "hld",
+        ),
+        1,
     )
 }
 _EDGE: Final = 0xFE

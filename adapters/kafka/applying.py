@@ -17,8 +17,8 @@ from adapters.kafka.commits import CommitRead, LogUnlike
 from adapters.kafka.control import TakeOver
 from domain.directory.life import SubjectErased
 from domain.event import Instant, Recorded
+from domain.evidence.tree import Frontier
 from domain.ids import Handle, TenantId
-from domain.tree import Frontier
 
 LEDGER: Final = "ledger"
 KEYRING: Final = "keyring"

@@ -11,7 +11,7 @@ from adapters.kafka.client import Received
 from adapters.kafka.control import NotControl, TakeOver, decode_takeover, is_control
 from adapters.kafka.headers import CommitMark, mark_of
 from adapters.kafka.ring_records import number_of
-from domain.tree import leaf_hash
+from domain.evidence.tree import leaf_hash
 
 
 class LogUnlike(Exception):

@@ -81,7 +81,7 @@ class KafkaLedger:
         options.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FolderLock(options.folder)
         self._closing.append(lock.release)
-        client = connect(options.settings)
+        client = self.client = connect(options.settings)
         self._admin: Admin = await asyncio.to_thread(client.admin)
         self._closing.append(self._admin.close)
         self.topics = await asyncio.to_thread(prepare_topics, self._admin, options.topics)

@@ -13,8 +13,8 @@ from adapters.kafka.follower import with_our_id
 from adapters.kafka.ring_copying import DATA_KEYS, HANDLES, TENANT_KEYS, pages
 from adapters.kafka.ring_records import NotOfTheRing, change_of, records_of
 from adapters.kafka.topics import Topics
+from domain.evidence.tree import Frontier
 from domain.ids import Handle, TenantId
-from domain.tree import Frontier
 
 POLL: Final = 1.0
 EMPTY_THEM: Final = "delete the topics, and run the command again"

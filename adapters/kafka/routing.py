@@ -125,6 +125,14 @@ class Evidences:
     def tree(self, tenant: TenantId) -> Tree:
         return self._evidence[self._find(tenant).number].tree(tenant)
 
+    def frontier(self, tenant: str) -> tuple[int, bytes]:
+        """See LogEvidence."""
+        return self._evidence[self._find(tenant).number].frontier(tenant)
+
+    def parts(self) -> Sequence[LogEvidence]:
+        """The partitions', by their numbers."""
+        return tuple(self._evidence.values())
+
     def check(self, progress: Progress = lambda done, of: None) -> LogEnd:
         """All events' number, and the hash of the partitions' chains. Raises one of `failures`."""
         ends = [each.check(progress) for each in self._evidence.values()]

@@ -97,6 +97,17 @@ def prepare_topics(admin: Admin, settings: TopicSettings) -> Topics:
     return Topics(ledger, keyring, f"{settings.prefix}.nodes", there.partitions)
 
 
+def prepare_topic(admin: Admin, name: str, partitions: int, settings: TopicSettings) -> None:
+    """Make a topic that keeps everything for ever, or look at the one there is. Raises UnsafeTopic, Unavailable."""
+    if admin.topic(name) is None:
+        configs = {**LEDGER_CONFIGS, "min.insync.replicas": str(settings.min_in_sync)}
+        admin.create_topic(name, partitions, settings.replication, configs)
+    found = _shown(admin, name)
+    must_be_safe(name, found, settings, compacted=False)
+    if found.partitions != partitions:
+        raise UnsafeTopic(f"the topic {name} has {found.partitions} partitions, not {partitions}: make it anew")
+
+
 def _shown(admin: Admin, name: str) -> Topic:
     """A topic that was made just now: not every broker knows of it at once. Raises Unavailable."""
     deadline = time.monotonic() + PATIENCE

@@ -1,4 +1,4 @@
-"""The delivery book of a node: how far each webhook has come here, and the attempts of the last days.
+"""The delivery book of a node: how far each webhook and sink has come here, and the attempts of the last days.
 
 A SQLite file of its own. Nothing personal is in it, nothing secret, and nothing that can't be lost: without it a node
 goes on from what the ledger says, and tells some events again.
@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 import structlog
 
-from domain.ids import TenantId, WebhookId
+from domain.ids import SinkId, TenantId, WebhookId
 
 T = TypeVar("T")
 
@@ -23,10 +23,12 @@ KEPT: Final = 14 * 86_400_000_000
 """Microseconds that attempts are kept."""
 MOST_KEPT: Final = 2_000
 """Attempts of each webhook that are kept."""
+_VERSION: Final = 2
+"""Of its tables: a book of another is begun anew."""
 _HERE: Final = Path(__file__).parent
 _PLACE: Final = "turn, reached, attempts, trying_since, failing_since, due"
 _ATTEMPT: Final = (
-    "position, event_id, event_type, kind, attempt, began_at, took, delivered, status, reason, next_at, number"
+    "position, event_id, event_type, kind, attempt, began_at, took, delivered, status, reason, next_at, events, number"
 )
 
 
@@ -59,6 +61,8 @@ class Attempt(msgspec.Struct, frozen=True):
     status: int | None
     reason: str
     next_at: int | None = None
+    events: int = 1
+    """How many were carried at once; `position` and the rest are the first's."""
     number: int = 0
     """Its place in the book."""
 
@@ -71,12 +75,14 @@ class Book:
         self._thread = ThreadPoolExecutor(1, "webhook-book")
         self._connection = self._open()
 
-    async def place(self, tenant: TenantId, webhook: WebhookId) -> Place | None:
+    async def place(self, tenant: TenantId, webhook: WebhookId | SinkId) -> Place | None:
         query = f"SELECT {_PLACE} FROM places WHERE tenant = ? AND webhook = ?"  # noqa: S608
         row = await self._do(lambda: self._connection.execute(query, (tenant, webhook)).fetchone(), None)
         return Place(*row) if row else None
 
-    async def note(self, tenant: TenantId, webhook: WebhookId, place: Place, attempt: Attempt | None = None) -> None:
+    async def note(
+        self, tenant: TenantId, webhook: WebhookId | SinkId, place: Place, attempt: Attempt | None = None
+    ) -> None:
         """What became of an attempt, and where that leaves the webhook."""
         places = (tenant, webhook, *msgspec.structs.astuple(place))
         attempts = (tenant, webhook, *msgspec.structs.astuple(attempt)[:-1]) if attempt else None
@@ -86,13 +92,13 @@ class Book:
                 self._connection.execute("INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?, ?, ?, ?, ?)", places)
                 if attempts:
                     self._connection.execute(
-                        "INSERT INTO attempts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", attempts
+                        "INSERT INTO attempts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", attempts
                     )
 
         await self._do(write, None)
 
     async def attempts(
-        self, tenant: TenantId, webhook: WebhookId, *, position: int | None, before: int, limit: int
+        self, tenant: TenantId, webhook: WebhookId | SinkId, *, position: int | None, before: int, limit: int
     ) -> list[Attempt]:
         """The newest first, with numbers below `before`; of one position, or of all."""
         only = "AND position = ?" if position is not None else ""
@@ -104,7 +110,7 @@ class Book:
         rows: list[tuple[Any, ...]] = await self._do(lambda: self._connection.execute(query, bound).fetchall(), [])
         return [Attempt(*(*row[:7], bool(row[7]), *row[8:])) for row in rows]
 
-    async def forget(self, tenant: TenantId, webhook: WebhookId) -> None:
+    async def forget(self, tenant: TenantId, webhook: WebhookId | SinkId) -> None:
         """Of a webhook that is removed."""
 
         def write() -> None:
@@ -160,7 +166,10 @@ class Book:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
+            if connection.execute("PRAGMA user_version").fetchone() != (_VERSION,):
+                connection.executescript("DROP TABLE IF EXISTS places; DROP TABLE IF EXISTS attempts;")
             connection.executescript((_HERE / "book.sql").read_text())
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
         except BaseException:
             connection.close()
             raise

@@ -26,7 +26,8 @@ CREATE TABLE IF NOT EXISTS attempts (
     delivered INTEGER NOT NULL,
     status INTEGER,
     reason TEXT NOT NULL,
-    next_at INTEGER
+    next_at INTEGER,
+    events INTEGER NOT NULL
 );
 
 CREATE INDEX IF NOT EXISTS attempts_of_webhooks ON attempts (tenant, webhook, number);

@@ -8,7 +8,6 @@ from domain.command import Command, Refused
 from domain.ids import TenantId
 from domain.ledger import Actor, Authority, Caller, Ledger, NotReady, QueueFull
 
-PERMISSION: Final = "webhooks:manage"
 PAUSE: Final = 1.0
 MOST_TRIES: Final = 20
 
@@ -19,10 +18,12 @@ class Clerk:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    async def tell(self, tenant: TenantId, command: Command, *, because_of: str | None = None, tries: int = 1) -> bool:
-        """Whether the ledger has taken note, or does not want to. `because_of` is an event's id."""
-        authority = Authority(PERMISSION, new_id("dec"), ("system",))
-        by = Caller(tenant, Actor("system", "webhooks"), authority, new_id("cor"), causation_id=because_of)
+    async def tell(
+        self, tenant: TenantId, command: Command, of: str, *, because_of: str | None = None, tries: int = 1
+    ) -> bool:
+        """Whether the ledger has taken note, or does not want to. `of` is whose, `because_of` an event's id."""
+        authority = Authority(command.permission, new_id("dec"), ("system",))
+        by = Caller(tenant, Actor("system", of), authority, new_id("cor"), causation_id=because_of)
         for attempt in range(1, tries + 1):
             try:
                 await self._ledger.execute(command, by)

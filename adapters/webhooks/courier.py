@@ -8,7 +8,7 @@ status stays.
 import asyncio
 import contextlib
 import ssl
-from typing import Final
+from typing import Final, NamedTuple
 
 import httpx
 import msgspec
@@ -34,6 +34,13 @@ class Answer(msgspec.Struct, frozen=True):
     reason: str
     retry_after: float | None = None
     """Seconds that the receiver asks for."""
+    refused: bool = False
+    """Whether what was sent is not wanted as it is: sent again, it would be refused again."""
+    until: int | None = None
+    """The position up to which the receiver has everything already, where it says so."""
+    headers: dict[str, str] = {}
+    body: bytes = b""
+    """What was answered, where it was asked to be kept. It is the receiver's: nothing of it may be shown."""
 
     @property
     def delivered(self) -> bool:
@@ -51,17 +58,24 @@ class Courier:
         trust: ssl.SSLContext | None = None,
         patience: float = ANSWER,
     ) -> None:
-        self._resolve = resolve
+        self.resolve = resolve
         self._patience = patience
-        self._private = private
-        self._trust = trust or httpx.create_ssl_context()
+        self.private = private
+        self.trust = trust or httpx.create_ssl_context()
 
     def objection(self, url: str) -> str | None:
         """Why a URL can't be a webhook's."""
-        return objection(url, private=self._private)
+        return objection(url, private=self.private)
 
     def line(self) -> "Line":
-        return Line(self._resolve, self._private, self._trust, self._patience)
+        return Line(self.resolve, self.private, self.trust, self._patience)
+
+
+class _Request(NamedTuple):
+    method: str
+    headers: dict[str, str]
+    body: bytes
+    keep: bool
 
 
 class Line:
@@ -82,21 +96,26 @@ class Line:
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=IDLE),
         )
 
-    async def send(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
-        """Raises nothing but CancelledError: whatever goes wrong is an answer too."""
+    async def send(
+        self, url: str, headers: dict[str, str], body: bytes, *, method: str = "POST", keep: bool = False
+    ) -> Answer:
+        """`keep` brings the answer's headers and body too, up to MOST_READ bytes.
+
+        Raises nothing but CancelledError: whatever goes wrong is an answer too.
+        """
         if because := objection(url, private=self._private):
             return Answer(None, because)
         try:
             async with asyncio.timeout(self._patience):
-                return await self._send(httpx.URL(url), headers, body)
+                return await self._send(httpx.URL(url), _Request(method, headers, body, keep))
         except TimeoutError:
             return Answer(None, f"there was no answer within {self._patience:.0f} seconds")
         except Refused as refused:
             return Answer(None, str(refused))
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as problem:
-            return Answer(None, _reason(problem))
+            return Answer(None, reason_of(problem))
 
-    async def _send(self, url: httpx.URL, headers: dict[str, str], body: bytes) -> Answer:
+    async def _send(self, url: httpx.URL, request: "_Request") -> Answer:
         host = url.raw_host.decode().removesuffix(".")
         port = url.port or (443 if url.scheme == "https" else 80)
         addresses = await addresses_of(host, port, self._resolve, private=self._private)
@@ -106,15 +125,15 @@ class Line:
         *others, last = addresses[:MOST_ADDRESSES]
         for address in others:
             with contextlib.suppress(httpx.ConnectError, httpx.ConnectTimeout):  # nothing was sent
-                return await self._post(url, host, address, headers, body)
-        return await self._post(url, host, last, headers, body)
+                return await self._exchange(url, host, address, request)
+        return await self._exchange(url, host, last, request)
 
-    async def _post(self, url: httpx.URL, host: str, address: str, headers: dict[str, str], body: bytes) -> Answer:
+    async def _exchange(self, url: httpx.URL, host: str, address: str, asked: "_Request") -> Answer:
         request = httpx.Request(
-            "POST",
+            asked.method,
             url.copy_with(host=address),
-            headers={**headers, "Host": url.netloc.decode(), "User-Agent": "Muniment", "Accept": "*/*"},
-            content=body,
+            headers={**asked.headers, "Host": url.netloc.decode(), "User-Agent": "Muniment", "Accept": "*/*"},
+            content=asked.body,
             extensions={
                 "sni_hostname": host,
                 "timeout": {"connect": CONNECT},
@@ -122,14 +141,20 @@ class Line:
         )
         response = await self._transport.handle_async_request(request)
         try:
-            read = 0
+            read, kept = 0, list[bytes]()
             async for chunk in response.aiter_raw():
                 read += len(chunk)
                 if read > MOST_READ:
                     break
+                if asked.keep:
+                    kept.append(chunk)
         finally:
             await response.aclose()
-        return Answer(response.status_code, _said(response.status_code), _retry_after(response))
+        answer = Answer(response.status_code, _said(response.status_code), _retry_after(response))
+        if not asked.keep:
+            return answer
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return msgspec.structs.replace(answer, headers=headers, body=b"".join(kept))
 
     async def aclose(self) -> None:
         await self._transport.aclose()
@@ -150,7 +175,7 @@ def _retry_after(response: httpx.Response) -> float | None:
     return min(float(text), LONGEST_RETRY_AFTER)
 
 
-def _reason(problem: Exception) -> str:
+def reason_of(problem: Exception) -> str:
     cause: BaseException | None = problem
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

@@ -1,11 +1,12 @@
-"""Delivering: one step of one webhook, which tells its receiver the next event, and draws the consequences.
+"""Delivering: one step of one webhook or sink, which tells it the next events, and draws the consequences.
 
 Events are told in the order of their positions. One that fails is tried again, later and later, before any that comes
 after it, until it is delivered, or has been tried for as long as the webhook has patience and is dead-lettered.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 from secrets import SystemRandom
 from typing import Final
 
@@ -14,15 +15,13 @@ import structlog
 
 from adapters.webhooks.book import Attempt, Book
 from adapters.webhooks.clerk import MOST_TRIES, Clerk
-from adapters.webhooks.courier import Answer, Courier
+from adapters.webhooks.courier import Answer
 from adapters.webhooks.hook import FAR, Errand, Hook
+from adapters.webhooks.kinds import Carried
 from adapters.webhooks.loading import Readers
-from adapters.webhooks.message import Open, message_of
-from adapters.webhooks.signing import signed
 from domain.command import Command
-from domain.event import Code, Entry, Instant
+from domain.event import Entry
 from domain.ledger import History, Query
-from domain.webhooks import deliveries, secrets
 
 SECOND: Final = 1_000_000
 PAGE: Final = 50
@@ -54,9 +53,7 @@ class Delivering:
         *,
         history: History,
         readers: Readers,
-        unseal: Open,
         clerk: Clerk,
-        courier: Courier,
         book: Book,
         clock: Callable[[], int],
         policy: Policy,
@@ -65,9 +62,7 @@ class Delivering:
         """`attempted` is told of each attempt once it is noted."""
         self._history = history
         self._readers = readers
-        self._unseal = unseal
         self._clerk = clerk
-        self._courier = courier
         self._book = book
         self._clock = clock
         self._policy = policy
@@ -88,40 +83,43 @@ class Delivering:
         if hook.place.due > now:
             await hook.hang_up()
             return min(hook.place.due, later or hook.place.due)
-        entry = await self._next(hook, head)
-        if entry is None:
+        entries = await self._next(hook, head)
+        if not entries:
             await hook.hang_up()
             return later
-        await self._deliver(hook, entry)
+        if (goes_at := hook.kind.goes_at(hook, entries)) > now:
+            await hook.hang_up()
+            return min(goes_at, later or goes_at)
+        await self._deliver(hook, entries, head)
         return 0
 
     async def say(self, hook: Hook) -> None:
         """Tell the ledger how far the webhook has come, if it does not know."""
         if hook.unsaid:
             hook.unsaid, hook.said_at = False, self._clock()
-            command = deliveries.AdvanceWebhook(hook.id, hook.place.turn, hook.place.reached)
-            if not await self._clerk.tell(hook.tenant, command):
+            command = hook.kind.advance(hook.id, hook.place.turn, hook.place.reached)
+            if not await self._clerk.tell(hook.tenant, command, hook.kind.word + "s"):
                 hook.unsaid = True
 
     def is_to_be_said(self, hook: Hook) -> bool:
         return hook.unsaid and self._clock() - hook.said_at >= self._policy.say_every
 
-    async def _next(self, hook: Hook, head: int) -> Entry | None:
-        """What is to be told next, of what there is up to `head`."""
-        while not hook.pending:
-            if hook.read >= head:
-                return None
+    async def _next(self, hook: Hook, head: int) -> list[Entry]:
+        """What is to be told next, of what there is up to `head`: as much as goes at once, if there is so much."""
+        most = hook.kind.most(hook)
+        while len(hook.pending) < most and hook.read < head:
             known, after = hook.known, hook.read
             asked = known.turn, known.types, after
-            query = Query(types=tuple(known.types), after=after, until=head)
-            found = await self._readers.read(partial(self._history.entries, hook.tenant, query, PAGE))
+            query = Query(types=hook.asked, after=after, until=head)
+            page = max(PAGE, most)
+            found = await self._readers.read(partial(self._history.entries, hook.tenant, query, page))
             if (known.turn, known.types, hook.read) != asked:
                 continue
-            hook.read = found[-1].position if len(found) == PAGE else head
+            hook.read = found[-1].position if len(found) == page else head
             hook.pending.extend(each for each in found if hook.wants(each.event))
             if not hook.pending:
                 await self._passed_over(hook)
-        return hook.pending[0]
+        return list(islice(hook.pending, most))
 
     async def _passed_over(self, hook: Hook) -> None:
         hook.place.reached = hook.read
@@ -130,40 +128,48 @@ class Delivering:
             hook.unsaid = True
             await self._book.note(hook.tenant, hook.id, hook.place)
 
-    async def _deliver(self, hook: Hook, entry: Entry) -> None:
+    async def _deliver(self, hook: Hook, entries: Sequence[Entry], head: int) -> None:
         turn, began = hook.known.turn, self._clock()
-        answer = await self._send(hook, entry)
-        attempt = self._attempt(entry, "event", hook.place.attempts + 1, began, answer)
+        carried = await self._carry(hook, entries)
+        sent, answer = entries[: carried.count], carried.answer
+        attempt = self._attempt(sent, "event", hook.place.attempts + 1, began, answer)
         if hook.known.turn != turn:  # a replay was asked for meanwhile: it begins where that says
             await self._note(hook, attempt)
         elif answer.delivered:
-            hook.passed(entry)
+            until = sent[-1].position if answer.until is None else min(answer.until, head)
+            hook.passed(until)
             hook.place.failing_since = 0
+            hook.fewer = None if hook.fewer is None or len(sent) < hook.fewer else hook.fewer * 2
             await self._note(hook, attempt)
-            if entry.position in hook.dead:
-                await self._clerk.tell(hook.tenant, deliveries.SettleDeadLetter(hook.id, entry.position))
+            for position in [each.position for each in sent if each.position in hook.dead and each.position <= until]:
+                await self._clerk.tell(hook.tenant, hook.kind.settle(hook.id, position), hook.kind.word + "s")
             if self.is_to_be_said(hook):
                 await self.say(hook)
+        elif answer.refused and len(sent) > 1:  # one of them is why: fewer, until it stands alone
+            hook.fewer = len(sent) // 2
+            await self._note(hook, attempt)
         else:
-            await self._failed(hook, entry, attempt, answer)
+            await self._failed(hook, sent[0], attempt, answer)
 
     async def _failed(self, hook: Hook, entry: Entry, attempt: Attempt, answer: Answer) -> None:
-        """It is tried again, or dead-lettered; or the webhook is disabled."""
+        """It is tried again, or dead-lettered; or the receiver is disabled."""
         place, now = hook.place, self._clock()
+        may_give_up = hook.kind.gives_up_on(answer)
         place.attempts += 1
-        place.trying_since = place.trying_since or attempt.began_at
         place.failing_since = place.failing_since or attempt.began_at
+        if may_give_up:
+            place.trying_since = place.trying_since or attempt.began_at
         end = place.trying_since + hook.known.patience * SECOND
         delay = self._policy.delay(place.attempts, _chance())
         if answer.retry_after is not None:
             delay = max(delay, int(answer.retry_after * SECOND))
         because = self._why_disable(answer, now - place.failing_since)
-        given_up = because is None and now >= end
-        place.due = 0 if because or given_up else min(now + delay, max(end, now + SECOND))
+        given_up = because is None and may_give_up and now >= end
+        due = min(now + delay, max(end, now + SECOND)) if may_give_up else now + delay
+        place.due = 0 if because or given_up else due
         await self._note(hook, msgspec.structs.replace(attempt, next_at=place.due or None))
         if because is not None:
-            disable = deliveries.DisableWebhook(hook.id, Code(because), Instant(place.failing_since))
-            told = await self._tell(hook, disable, attempt)
+            told = await self._tell(hook, hook.kind.disable(hook.id, because, place.failing_since), attempt)
         elif given_up:
             told = await self._give_up(hook, entry, attempt, place.trying_since)
         else:
@@ -180,14 +186,15 @@ class Delivering:
 
     async def _give_up(self, hook: Hook, entry: Entry, attempt: Attempt, since: int) -> bool:
         turn = hook.known.turn
-        told = await self._tell(hook, deliveries.GiveUpDelivery(hook.id, turn, _letter(hook, attempt, since)), attempt)
+        told = await self._tell(hook, hook.kind.give_up(hook.id, turn, attempt, since), attempt)
         if told and hook.known.turn == turn:
-            hook.passed(entry)
+            hook.passed(entry.position)
             await self._book.note(hook.tenant, hook.id, hook.place)
         return told
 
     async def _tell(self, hook: Hook, command: Command, attempt: Attempt) -> bool:
-        return await self._clerk.tell(hook.tenant, command, because_of=attempt.event_id, tries=MOST_TRIES)
+        of = hook.kind.word + "s"
+        return await self._clerk.tell(hook.tenant, command, of, because_of=attempt.event_id, tries=MOST_TRIES)
 
     async def _run(self, hook: Hook, errand: Errand) -> None:
         """One attempt, whatever comes of it."""
@@ -196,42 +203,28 @@ class Delivering:
         done = True
         if found:
             began = self._clock()
-            answer = await self._send(hook, found[0])
-            attempt = self._attempt(found[0], errand.kind, 1, began, answer)
+            answer = (await self._carry(hook, found)).answer
+            attempt = self._attempt(found, errand.kind, 1, began, answer)
             await self._note(hook, attempt)
             if errand.kind == "retry" and answer.delivered:
-                done = await self._tell(hook, deliveries.SettleDeadLetter(hook.id, errand.position), attempt)
+                done = await self._tell(hook, hook.kind.settle(hook.id, errand.position), attempt)
             elif errand.kind == "retry":
-                failed = deliveries.GiveUpDelivery(hook.id, None, _letter(hook, attempt, began))
+                failed = hook.kind.give_up(hook.id, None, attempt, began)
                 done = await self._tell(hook, failed, attempt)
         if done:
             hook.errands.remove(errand)
         else:
             errand.due = self._clock() + self._policy.first_delay
 
-    async def _send(self, hook: Hook, entry: Entry) -> Answer:
+    async def _carry(self, hook: Hook, entries: Sequence[Entry]) -> Carried:
         try:
-            url, keys = self._opened(hook)
-            if url is None or not keys:
-                return Answer(None, "the webhook's URL or secret can't be opened any more")
-            body = message_of(entry, self._unseal if hook.known.personal else None)
-            headers = {**signed(entry.meta.event_id, self._clock(), body, keys), "Content-Type": "application/json"}
-            return await hook.line(self._courier).send(url, headers, body)
+            return await hook.kind.carry(hook, entries)
         except Exception as problem:
             structlog.get_logger().error("an event can't be told", tenant=hook.tenant, exc_info=problem)
-            return Answer(None, "the event can't be told; the node's log says why")
+            return Carried(Answer(None, "the event can't be told; the node's log says why"), 1)
 
-    def _opened(self, hook: Hook) -> tuple[str | None, list[str]]:
-        """Where to, and the secrets that sign: while one is replaced by another, both."""
-        known = hook.known
-        url = self._unseal(hook.tenant, "url", known.url) if known.url else None
-        kept = [known.secret]
-        if known.former_secret and known.former_until > self._clock():
-            kept.append(known.former_secret)
-        opened = [self._unseal(hook.tenant, secrets.FIELD, secrets.sealed_again(each)) for each in kept]
-        return url, [each for each in opened if each is not None]
-
-    def _attempt(self, entry: Entry, kind: str, number: int, began: int, answer: Answer) -> Attempt:
+    def _attempt(self, sent: Sequence[Entry], kind: str, number: int, began: int, answer: Answer) -> Attempt:
+        entry = sent[0]
         return Attempt(
             position=entry.position,
             event_id=entry.meta.event_id,
@@ -243,22 +236,11 @@ class Delivering:
             delivered=answer.delivered,
             status=answer.status,
             reason=answer.reason,
+            events=len(sent),
         )
 
     async def _note(self, hook: Hook, attempt: Attempt) -> None:
+        hook.trouble = None if attempt.delivered else attempt.reason
         await self._book.note(hook.tenant, hook.id, hook.place, attempt)
         hook.noted = hook.place.reached
         self._attempted(hook, attempt)
-
-
-def _letter(hook: Hook, attempt: Attempt, since: int) -> deliveries.WebhookDeliveryFailed:
-    return deliveries.WebhookDeliveryFailed(
-        hook.id,
-        attempt.position,
-        Code(attempt.event_id),
-        Code(attempt.event_type),
-        attempt.attempt,
-        attempt.status,
-        Code(attempt.reason),
-        Instant(since),
-    )

@@ -1,6 +1,6 @@
-"""The dispatcher of a node: delivers to the webhooks of the tenants that are this node's, fairly and side by side.
+"""The dispatcher of a node: delivers to the webhooks and sinks of the tenants that are its, fairly and side by side.
 
-Each webhook has at most one step under way, so its events keep their order. It follows commits as they come and reads
+Each has at most one step under way, so its events keep their order. It follows commits as they come and reads
 what it tells from history; a tenant that changes hands is loaded again by the node that gets it.
 """
 
@@ -8,25 +8,31 @@ import asyncio
 import contextlib
 import heapq
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Final
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry
 
+from adapters.sinks.sending import Sinks
+from adapters.sinks.targets import objection as sink_objection
 from adapters.webhooks.addresses import Resolver
 from adapters.webhooks.book import Attempt, Book
 from adapters.webhooks.clerk import Clerk
 from adapters.webhooks.courier import Courier
 from adapters.webhooks.delivering import SECOND, Delivering, Policy
 from adapters.webhooks.hook import Hook, Progress
+from adapters.webhooks.kinds import Kind, ReceiverId
 from adapters.webhooks.loading import Readers
+from adapters.webhooks.measures import Measures
 from adapters.webhooks.message import Open
 from adapters.webhooks.roster import Roster
+from adapters.webhooks.telling import Webhooks
 from adapters.webhooks.turns import Turns
 from domain.event import Recorded
-from domain.ids import TenantId, WebhookId
+from domain.ids import TenantId
 from domain.ledger import History, Ledger
 
 MOST_AT_ONCE: Final = 256
@@ -61,6 +67,7 @@ class Dispatcher:
     ) -> None:
         """`mine` says whether this node delivers for a tenant. `private` allows plain HTTP and addresses near us."""
         self._head = head
+        self._history = history
         self._clock = clock
         self._resolver = Resolver()
         self._courier = courier or Courier(self._resolver, private=private)
@@ -69,16 +76,15 @@ class Dispatcher:
         self._delivering = Delivering(
             history=history,
             readers=self._readers,
-            unseal=unseal,
             clerk=Clerk(ledger),
-            courier=self._courier,
             book=self._book,
             clock=clock,
             policy=policy or Policy(),
             attempted=self._attempted,
         )
-        self._roster = Roster(history, self._readers, self._book, clock, mine, self._stir)
-        self._turns: Turns[tuple[TenantId, WebhookId]] = Turns(MOST_AT_ONCE, MOST_EACH)
+        kinds: tuple[Kind, ...] = (Webhooks(unseal, self._courier, clock), Sinks(unseal, self._courier, clock))
+        self._roster = Roster(history, self._readers, self._book, kinds, clock, mine, self._stir)
+        self._turns: Turns[tuple[TenantId, ReceiverId]] = Turns(MOST_AT_ONCE, MOST_EACH)
         self._timers: list[tuple[int, int, Hook]] = []
         self._ties = count()
         self._wake = asyncio.Event()
@@ -88,15 +94,8 @@ class Dispatcher:
         """Whether other tenants may be this node's than when they were looked at last."""
         self._tasks: list[asyncio.Task[None]] = []
         self._running: set[asyncio.Task[None]] = set()
-        self._awaited: dict[tuple[WebhookId, int], asyncio.Future[Attempt]] = {}
-        self._measure(metrics)
-
-    def _measure(self, metrics: CollectorRegistry) -> None:
-        self._attempts = Counter(
-            "muniment_webhook_attempts", "Requests to webhooks, by outcome.", ["outcome"], registry=metrics
-        )
-        failing = Gauge("muniment_webhooks_failing", "Webhooks that nothing gets through to.", registry=metrics)
-        failing.set_function(lambda: sum(1 for each in self._roster.all() if each.place.failing_since))
+        self._awaited: dict[tuple[ReceiverId, int], asyncio.Future[Attempt]] = {}
+        self._measures = Measures(metrics, self._roster.all, head)
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
@@ -152,18 +151,22 @@ class Dispatcher:
         """Why a URL can't be a webhook's; None if it can."""
         return self._courier.objection(url)
 
-    def progress(self, tenant: TenantId, webhook: WebhookId) -> Progress | None:
+    def sink_objection(self, target: str, settings: str, secrets: str | None) -> str | None:
+        """Why a sink can't be set so; None if it can. `secrets` None: those that it has."""
+        return sink_objection(target, settings, secrets, self._courier)
+
+    def progress(self, tenant: TenantId, webhook: ReceiverId) -> Progress | None:
         """None if another node delivers to it."""
         hook = self._roster.get(tenant, webhook)
-        return hook.progress(self._head(tenant)) if hook else None
+        return hook.progress(self._head(tenant), partial(self._history.instant_of, tenant)) if hook else None
 
     async def attempts(
-        self, tenant: TenantId, webhook: WebhookId, *, position: int | None, before: int, limit: int
+        self, tenant: TenantId, webhook: ReceiverId, *, position: int | None, before: int, limit: int
     ) -> list[Attempt]:
         """Those that this node made, the newest first."""
         return await self._book.attempts(tenant, webhook, position=position, before=before, limit=limit)
 
-    async def attempt_of(self, tenant: TenantId, webhook: WebhookId, position: int, timeout: float) -> Attempt | None:
+    async def attempt_of(self, tenant: TenantId, webhook: ReceiverId, position: int, timeout: float) -> Attempt | None:
         """The attempt of a position, as soon as this node has made it; None after `timeout` seconds."""
         awaited = self._awaited.setdefault((webhook, position), asyncio.get_running_loop().create_future())
         try:
@@ -178,7 +181,7 @@ class Dispatcher:
             self._awaited.pop((webhook, position), None)
 
     def _attempted(self, hook: Hook, attempt: Attempt) -> None:
-        self._attempts.labels("delivered" if attempt.delivered else "failed").inc()
+        self._measures.attempted(hook, attempt)
         awaited = self._awaited.get((hook.id, attempt.position))
         if awaited is not None and not awaited.done():
             awaited.set_result(attempt)

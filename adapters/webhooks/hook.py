@@ -2,23 +2,19 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from adapters.webhooks.book import Place
-from adapters.webhooks.courier import Courier, Line
+from adapters.webhooks.kinds import BOOKKEEPING, ON_REQUEST, Kind, KnownReceiver, ReceiverId
+from domain.audit_actions.recording import ActionRecorded
 from domain.event import Entry, Event, Recorded
-from domain.ids import TenantId, WebhookId
-from domain.webhooks import deliveries, life
+from domain.ids import TenantId
 
-BOOKKEEPING: Final = frozenset({life.WebhookAdvanced, deliveries.WebhookTestRequested})
-"""What no webhook is told in order."""
-ON_REQUEST: Final = frozenset({deliveries.WebhookDeliveryFailed, deliveries.WebhookDeadLetterDelivered})
-"""What only those are told that name it, and of other webhooks: what follows from telling must not be told for ever."""
-
-
+ACTION: Final = "action:"
+"""Before the name of a product's action, where types are named."""
 FAR: Final = 10_000
 """Positions that can be passed over before it is said, where nothing of them is told."""
 
@@ -41,14 +37,27 @@ class Progress(msgspec.Struct, frozen=True):
     """How often what comes next has failed."""
     failing_since: int | None
     next_attempt_at: int | None
+    trouble: str | None = None
+    """Why the last attempt failed, if it did."""
+    oldest: int | None = None
+    """When the first event was recorded that is still to be looked at."""
+
+
+class Connection(Protocol):
+    """What is kept open while there is something to send."""
+
+    async def aclose(self) -> None: ...
 
 
 class Hook:
-    """Lives on the event loop. Only the turn that runs changes `place`, or a replay that is asked for."""
+    """A webhook, or a sink. Lives on the event loop. Only the turn that runs changes `place`, or a replay."""
 
-    def __init__(self, tenant: TenantId, id: WebhookId, known: life.KnownWebhook, place: Place, now: int) -> None:
+    def __init__(
+        self, tenant: TenantId, id: ReceiverId, kind: Kind, known: KnownReceiver, place: Place, now: int
+    ) -> None:
         self.tenant = tenant
         self.id = id
+        self.kind = kind
         self.known = known
         self.place = place
         self.pending: deque[Entry] = deque()
@@ -66,35 +75,42 @@ class Hook:
         self.stirred = False
         """Whether something has happened since its turn began."""
         self.timer = 0
-        self._line: Line | None = None
+        self.trouble: str | None = None
+        """Why the last attempt failed, if it did."""
+        self.fewer: int | None = None
+        """How many events go at once while a target refuses more."""
+        self.kept: Any = None
+        """What its kind remembers of it between attempts."""
+        self._line: Connection | None = None
 
     def follow(self, recorded: Recorded) -> None:
         """What the tenant's history says about it."""
         self.known.evolve(recorded)
-        match recorded.event:
-            case life.WebhookReplayRequested():
+        event: Any = recorded.event
+        match self.kind.parts.get(type(event)):
+            case "replay":
                 self.place = Place(self.known.turn, self.known.reached)
                 self._read_again()
-            case life.WebhookChanged():
+            case "changed":
                 self.place.due = 0
                 self._read_again()
-            case life.WebhookResumed():
+            case "resumed":
                 self.place = Place(self.place.turn, self.place.reached)
-            case deliveries.WebhookTestRequested():
+            case "test":
                 self.errands.append(Errand("test", recorded.position))
-            case deliveries.WebhookRetryRequested(_, position):
-                self.errands.append(Errand("retry", position))
-            case deliveries.WebhookDeliveryFailed(_, position):
-                self.dead.add(position)
-            case deliveries.WebhookDeadLetterDelivered(_, position):
-                self.dead.discard(position)
+            case "retry":
+                self.errands.append(Errand("retry", event.failed_position))
+            case "failed":
+                self.dead.add(event.failed_position)
+            case "delivered":
+                self.dead.discard(event.failed_position)
 
     def _read_again(self) -> None:
         self.pending.clear()
         self.read = self.place.reached
 
-    def progress(self, head: int) -> Progress:
-        """How it is doing, in a history that ends at `head`."""
+    def progress(self, head: int, instant_of: Callable[[int], int]) -> Progress:
+        """How it is doing, in a history that ends at `head`; `instant_of` says when a position was recorded."""
         place = self.place
         return Progress(
             reached=place.reached,
@@ -102,6 +118,8 @@ class Hook:
             attempts=place.attempts,
             failing_since=place.failing_since or None,
             next_attempt_at=place.due or None if self.known.life == "active" else None,
+            trouble=self.trouble,
+            oldest=instant_of(place.reached + 1) if place.reached < head else None,
         )
 
     def has_cause(self, now: int) -> bool:
@@ -117,8 +135,16 @@ class Hook:
             return False
         named = event.type_name in self.known.types
         if kind in ON_REQUEST:
-            return named and getattr(event, "webhook", None) != self.id
+            return named and self.id not in (getattr(event, "webhook", None), getattr(event, "sink", None))
+        if isinstance(event, ActionRecorded) and not named:
+            named = ACTION + event.action in self.known.types
         return named or not self.known.types
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The types of events of which it may want some; none for all."""
+        named = (ActionRecorded.__name__ if each.startswith(ACTION) else each for each in self.known.types)
+        return tuple(dict.fromkeys(named))
 
     def passes_over(self, recorded: Sequence[Recorded]) -> bool:
         """Whether it is told nothing of what was recorded just now, and has nothing else to do: then no turn is spent.
@@ -135,18 +161,18 @@ class Hook:
             self.noted, self.unsaid = self.read, True
         return True
 
-    def passed(self, entry: Entry) -> None:
-        """The next event is dealt with, one way or another."""
-        self.place = Place(self.place.turn, entry.position, failing_since=self.place.failing_since)
-        self.read = max(self.read, entry.position)
-        if self.pending and self.pending[0] is entry:
+    def passed(self, position: int) -> None:
+        """Everything up to there is dealt with, one way or another."""
+        self.place = Place(self.place.turn, position, failing_since=self.place.failing_since)
+        self.read = max(self.read, position)
+        while self.pending and self.pending[0].position <= position:
             self.pending.popleft()
         self.unsaid = True
 
-    def line(self, courier: Courier) -> Line:
+    def connection(self, make: Callable[[], Any]) -> Any:
         """Its connection, for as long as there is something to send."""
         if self._line is None:
-            self._line = courier.line()
+            self._line = make()
         return self._line
 
     async def hang_up(self) -> None:

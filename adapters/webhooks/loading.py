@@ -1,4 +1,4 @@
-"""Loading: a tenant's webhooks as its history says they are, for whichever node delivers next."""
+"""Loading: a tenant's webhooks and sinks as its history says they are, for whichever node delivers next."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -7,11 +7,11 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from adapters.webhooks.kinds import Kind, KnownReceiver, ReceiverId
 from domain import tenants
-from domain.event import Instant, Recorded
-from domain.ids import TenantId, WebhookId
+from domain.event import Recorded
+from domain.ids import TenantId
 from domain.ledger import History, Query
-from domain.webhooks import deliveries, life
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ LIVES: Final = {
     tenants.TenantResumed: "active",
     tenants.TenantDeleted: "deleted",
 }
-"""What changes whether a tenant's webhooks are told anything."""
+"""What changes whether a tenant's webhooks and sinks are told anything."""
 
 
 class Readers:
@@ -42,10 +42,11 @@ class Readers:
 
 
 class Found(msgspec.Struct):
-    """One webhook, and the positions of its dead letters."""
+    """One webhook or sink, and the positions of its dead letters."""
 
-    id: WebhookId
-    known: life.KnownWebhook
+    id: ReceiverId
+    kind: Kind
+    known: KnownReceiver
     dead: set[int]
     retrying: set[int]
 
@@ -56,34 +57,38 @@ def life_of(history: History, tenant: TenantId) -> str:
     return LIVES[type(latest[-1].event)] if latest else "none"
 
 
-def has_webhooks(history: History, tenants: Sequence[TenantId]) -> list[TenantId]:
+def has_receivers(history: History, tenants: Sequence[TenantId], kinds: Sequence[Kind]) -> list[TenantId]:
     """Those of the tenants that ever had any."""
-    return [each for each in tenants if history.recorded(each, Query(types=(life.WebhookCreated.__name__,)), 1)]
+    query = Query(types=tuple(each.created.__name__ for each in kinds))
+    return [each for each in tenants if history.recorded(each, query, 1)]
 
 
-def webhooks_of(history: History, tenant: TenantId) -> list[Found]:
+def receivers_of(history: History, tenant: TenantId, kinds: Sequence[Kind]) -> list[Found]:
     """Those that have not been removed."""
-    created = history.recorded(tenant, Query(types=(life.WebhookCreated.__name__,)), MOST_CREATED)
-    found = (_found(history, each) for each in created)
+    found = []
+    for kind in kinds:
+        created = history.recorded(tenant, Query(types=(kind.created.__name__,)), MOST_CREATED)
+        found += [_found(history, kind, each) for each in created]
     return [each for each in found if each.known.lives]
 
 
-def _found(history: History, created: Recorded) -> Found:
-    id: WebhookId = created.event.webhook  # type: ignore[attr-defined]
-    known = life.KnownWebhook(Instant(0))
-    for each in history.latest(created.tenant, f"webhook:{id}", _names(life.LIFE)):
+def _found(history: History, kind: Kind, created: Recorded) -> Found:
+    id: ReceiverId = getattr(created.event, kind.word)
+    known, tag = kind.known(), f"{kind.word}:{id}"
+    for each in history.latest(created.tenant, tag, _names(kind.life)):
         known.evolve(each)
-    found = Found(id, known, set(), set())
+    found = Found(id, kind, known, set(), set())
     if known.lives:
-        query = Query(tags=(f"webhook:{id}",), types=tuple(_names(deliveries.LETTERS)))
+        query = Query(tags=(tag,), types=tuple(_names(kind.letters)))
         for entry in reversed(history.entries(created.tenant, query, MOST_LETTERS, newest_first=True)):
-            match entry.event:
-                case deliveries.WebhookDeliveryFailed(_, position):
+            position: int = entry.event.failed_position  # type: ignore[attr-defined]
+            match kind.parts.get(type(entry.event)):
+                case "failed":
                     found.dead.add(position)
                     found.retrying.discard(position)
-                case deliveries.WebhookRetryRequested(_, position):
+                case "retry":
                     found.retrying.add(position)
-                case deliveries.WebhookDeadLetterDelivered(_, position):
+                case "delivered":
                     found.dead.discard(position)
                     found.retrying.discard(position)
     return found

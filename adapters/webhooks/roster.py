@@ -1,21 +1,20 @@
-"""The roster: the webhooks that this node delivers to, as the histories of its tenants say, kept current by commits."""
+"""The roster: the webhooks and sinks that this node delivers to, as histories say, kept current by commits."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Final
 
 from adapters.webhooks.book import Book, Place
 from adapters.webhooks.hook import Errand, Hook
-from adapters.webhooks.loading import LIVES, Found, Readers, has_webhooks, life_of, webhooks_of
-from domain.event import Instant, Recorded
-from domain.ids import DEPLOYMENT, TenantId, WebhookId
+from adapters.webhooks.kinds import Kind, ReceiverId
+from adapters.webhooks.loading import LIVES, Found, Readers, has_receivers, life_of, receivers_of
+from domain.event import Event, Recorded
+from domain.ids import DEPLOYMENT, TenantId
 from domain.ledger import History
-from domain.webhooks import deliveries, life
 
 CHUNK: Final = 500
 """Tenants that are looked at before others may use the thread."""
-_WEBHOOK_EVENTS: Final = frozenset({*life.LIFE, *deliveries.LETTERS, deliveries.WebhookTestRequested})
 
 
 class Roster:
@@ -26,6 +25,7 @@ class Roster:
         history: History,
         readers: Readers,
         book: Book,
+        kinds: Sequence[Kind],
         clock: Callable[[], int],
         mine: Callable[[TenantId], bool],
         stir: Callable[[Hook], None],
@@ -34,10 +34,14 @@ class Roster:
         self._history = history
         self._readers = readers
         self._book = book
+        self._kinds = kinds
+        self._kind_of: dict[type[Event], Kind] = {
+            event: kind for kind in kinds for event in (*kind.life, *kind.letters, *kind.parts)
+        }
         self._clock = clock
         self._mine = mine
         self._stir = stir
-        self._tenants: dict[TenantId, dict[WebhookId, Hook]] = {}
+        self._tenants: dict[TenantId, dict[ReceiverId, Hook]] = {}
         self._lives: dict[TenantId, str] = {}
         self._looked_at: set[TenantId] = set()
         self._loading: dict[TenantId, list[Recorded]] = {}
@@ -52,8 +56,8 @@ class Roster:
     def of(self, tenant: TenantId) -> Collection[Hook]:
         return self._tenants.get(tenant, {}).values()
 
-    def get(self, tenant: TenantId, webhook: WebhookId) -> Hook | None:
-        return self._tenants.get(tenant, {}).get(webhook)
+    def get(self, tenant: TenantId, id: ReceiverId) -> Hook | None:
+        return self._tenants.get(tenant, {}).get(id)
 
     def may_be_told(self, tenant: TenantId) -> bool:
         """Whether this node delivers for the tenant now."""
@@ -62,14 +66,15 @@ class Roster:
     def follow(self, recorded: Iterable[Recorded]) -> bool:
         """What a commit brought; whether there is a tenant to load now."""
         for each in recorded:
-            kind = type(each.event)
-            if kind not in _WEBHOOK_EVENTS and kind not in LIVES:
+            event = type(each.event)
+            kind = self._kind_of.get(event)
+            if kind is None and event not in LIVES:
                 continue
             if each.tenant in self._loading:
                 self._loading[each.tenant].append(each)
             elif each.tenant in self._tenants:
                 self._follow(each)
-            elif kind is life.WebhookCreated and self._mine(each.tenant):
+            elif kind is not None and event is kind.created and self._mine(each.tenant):
                 self.to_load.add(each.tenant)
         return bool(self.to_load)
 
@@ -87,7 +92,7 @@ class Roster:
         for start in range(0, len(new), CHUNK):
             chunk = new[start : start + CHUNK]
             # What is recorded from now on is brought by commits.
-            for tenant in await self._readers.read(partial(has_webhooks, self._history, chunk)):
+            for tenant in await self._readers.read(partial(has_receivers, self._history, chunk, self._kinds)):
                 await self.load(tenant)
             self._looked_at.update(chunk)
 
@@ -114,7 +119,7 @@ class Roster:
         self._loading[tenant] = []
         try:
             alive, found = await self._readers.read(
-                lambda: (life_of(self._history, tenant), webhooks_of(self._history, tenant))
+                lambda: (life_of(self._history, tenant), receivers_of(self._history, tenant, self._kinds))
             )
             hooks = [await self._hook(tenant, each) for each in found]
         finally:
@@ -133,8 +138,11 @@ class Roster:
         known, place = found.known, await self._book.place(tenant, found.id)
         if place is None or place.turn != known.turn or place.reached < known.reached:
             place = Place(known.turn, known.reached)
-        hook = Hook(tenant, found.id, known, place, self._clock())
+        hook = Hook(tenant, found.id, found.kind, known, place, self._clock())
         hook.unsaid = place.reached > known.reached
+        if place.attempts:
+            last = await self._book.attempts(tenant, found.id, position=None, before=1 << 62, limit=1)
+            hook.trouble = next((each.reason for each in last if not each.delivered), None)
         hook.dead = found.dead
         hook.errands.extend(Errand("retry", position) for position in sorted(found.retrying))
         return hook
@@ -150,13 +158,15 @@ class Roster:
             for hook in self.of(tenant):
                 self._stir(hook)
             return
-        if isinstance(event, life.WebhookCreated) and self.get(tenant, event.webhook) is None:
-            known = life.KnownWebhook(Instant(0))
+        kind = self._kind_of[type(event)]
+        id: ReceiverId = getattr(event, kind.word)
+        found = self.get(tenant, id)
+        if found is None and type(event) is kind.created:
+            known = kind.known()
             known.evolve(recorded)
-            hook = Hook(tenant, event.webhook, known, Place(known.turn, known.reached), self._clock())
-            self._tenants[tenant][event.webhook] = hook
+            hook = Hook(tenant, id, kind, known, Place(known.turn, known.reached), self._clock())
+            self._tenants[tenant][id] = hook
             return
-        found = self.get(tenant, event.webhook)  # type: ignore[attr-defined]
         if found is not None:
             found.follow(recorded)
             if found.known.lives:

@@ -12,6 +12,7 @@ import typer
 
 from adapters.embedded.backup import LOG, MANIFEST, BackupBroken, Manifest, back_up, read_manifest
 from adapters.embedded.backup import restore as restore_log
+from adapters.embedded.checkpoint_backup import CHECKPOINTS
 from adapters.embedded.erasures import Erasure, erasures_in, erasures_listed
 from api.cli.door import DEFAULT, Data, Json, Key, Url, running_node, understood
 from api.cli.erasing import erase_again
@@ -71,7 +72,7 @@ def _fetch(into: Path, url: str, key: str | None, data: Path | None) -> None:
         with archive.open("wb") as file:
             asyncio.run(_download(file, url, key, data))
         with tarfile.open(archive) as members:
-            for name in (MANIFEST, LOG):
+            for name in (MANIFEST, LOG, *({CHECKPOINTS} & set(members.getnames()))):
                 members.extract(name, unfinished, filter="data")
         archive.unlink()
         unfinished.rename(into)

@@ -17,16 +17,24 @@ from adapters.kafka.topics import UnsafeTopic
 from adapters.keyring import WrongRootKey
 from adapters.postgres_program import PostgresUnavailable
 from api.cli import (
+    archive,
+    asking,
     backups,
+    checkpoints,
     demo,
     directories,
     doctor,
+    investigating,
     migrating,
     operators,
     people,
+    product_events,
     replaying,
     serve,
+    sinks,
+    supposing,
     tenants,
+    trail,
     verify,
     version,
 )
@@ -49,11 +57,25 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     backups.backup,
     backups.restore,
     migrating.migrate,
+    investigating.incident,
     version.version,
 )
 for command in COMMANDS:
     app.command()(command)
-for group in (replaying.app, tenants.app, directories.app, operators.app, people.app):
+for question in (asking.why, asking.access, asking.state, supposing.what_if, investigating.blast_radius):
+    replaying.app.command()(question)
+for group in (
+    replaying.app,
+    tenants.app,
+    directories.app,
+    operators.app,
+    people.app,
+    archive.app,
+    product_events.app,
+    sinks.app,
+    checkpoints.app,
+    trail.app,
+):
     app.add_typer(group)
 
 _SENTENCES = (

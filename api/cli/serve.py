@@ -25,12 +25,25 @@ def serve(
     new_operator_key: Annotated[
         bool, typer.Option("--new-operator-key", help="Make a new operator's key; the one before is worthless.")
     ] = False,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            "--as-of",
+            metavar="MOMENT",
+            help="Read-only, as everything was: a time with an offset, or TENANT:POSITION. Also beside a running node.",
+        ),
+    ] = None,
 ) -> None:
     """Start a node, and print where it answers and the operator's key."""
     configuration = from_environment(
         data=data, host=host, port=port, accept_clock=accept_clock, new_operator_key=new_operator_key
     )
     structured_log.configure(level=configuration.log_level)
+    if as_of is not None:
+        from api.cli import serving_as_of
+
+        serving_as_of.run(configuration, as_of, json=json)
+        return
     from api.cli.serving import run  # takes a second, which the other commands don't need
 
     run(configuration, json=json)

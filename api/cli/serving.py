@@ -31,11 +31,11 @@ _STOP: Final = (signal.SIGINT, signal.SIGTERM)
 
 def run(configuration: Configuration, *, json: bool) -> None:
     """Until it is told to stop. Raises ConfigurationError, and what a node raises that can't start."""
-    with contextlib.closing(_listen(configuration)) as listening:
+    with contextlib.closing(listen(configuration)) as listening:
         uvloop.run(_serve(configuration, listening, json=json))
 
 
-def _listen(configuration: Configuration) -> socket.socket:
+def listen(configuration: Configuration) -> socket.socket:
     """Bound before anything is opened, so that a port that is taken is said at once."""
     host, port = configuration.host, configuration.port
     try:
@@ -59,17 +59,17 @@ def _listen(configuration: Configuration) -> socket.socket:
 
 async def _serve(configuration: Configuration, listening: socket.socket, *, json: bool) -> None:
     node = Node(configuration)
-    node.url = _url(configuration.host, listening)
+    node.url = url_of(configuration.host, listening)
     starting = asyncio.ensure_future(_start(node))
-    with _told_to_stop(starting.cancel):
+    with told_to_stop(starting.cancel):
         try:
             with _waiting(node, json):
                 await starting
         except asyncio.CancelledError:
             return
     try:
-        server = _Server(node, json=json)
-        with _told_to_stop(server.stop), _address(node.folder, node.url):
+        server = Server(node, json=json)
+        with told_to_stop(server.stop), _address(node.folder, node.url):
             await server.serve(sockets=[listening])
     finally:
         await node.stop()
@@ -84,7 +84,7 @@ async def _start(node: Node) -> None:
         raise
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Uvicorn, which says when it answers, and whose signals are ours."""
 
     def __init__(self, node: Node, *, json: bool) -> None:
@@ -107,14 +107,18 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        yield  # `_told_to_stop` holds them until everything is closed, also after the server
+        yield  # `told_to_stop` holds them until everything is closed, also after the server
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self._json:
-            answer_json({"url": self._node.url, "operator_key": self._node.operator_key})
+        self.welcome(self._node, json=self._json)
+
+    def welcome(self, node: Node, *, json: bool) -> None:
+        """Say where it answers."""
+        if json:
+            answer_json({"url": node.url, "operator_key": node.operator_key})
         else:
-            _welcome(self._node)
+            _welcome(node)
 
     def stop(self) -> None:
         """Graceful; asked twice, without waiting for requests under way."""
@@ -126,7 +130,8 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def _told_to_stop(stop: Callable[[], object]) -> Iterator[None]:
+def told_to_stop(stop: Callable[[], object]) -> Iterator[None]:
+    """Signals call `stop` for as long as the block lasts."""
     loop = asyncio.get_running_loop()
     for each in _STOP:
         loop.add_signal_handler(each, stop)
@@ -148,7 +153,8 @@ def _address(folder: DataFolder, url: str) -> Iterator[None]:
         folder.address.unlink(missing_ok=True)
 
 
-def _url(host: str, listening: socket.socket) -> str:
+def url_of(host: str, listening: socket.socket) -> str:
+    """Where whoever listens is reached from here."""
     port = listening.getsockname()[1]
     reached = _REACHED.get(host, host)
     return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"

@@ -27,20 +27,31 @@ TENANT_PERMISSIONS: Final = frozenset(
         "flags:read",
         "flags:manage",
         "flags:evaluate",
+        "sinks:read",
+        "sinks:manage",
         "webhooks:read",
         "webhooks:manage",
         "people:unseal",
         "audit:read",
+        "audit:record",
         "replay:read",
+        "retention:manage",
+        "holds:manage",
     }
 )
 """What can be permitted inside a tenant. Its owners have all of it."""
 
-DEPLOYMENT_PERMISSIONS: Final = frozenset({"tenants:create", "tenants:manage", "operators:manage", "node:manage"})
+DEPLOYMENT_PERMISSIONS: Final = frozenset(
+    {"tenants:create", "tenants:manage", "operators:manage", "node:manage", "actions:manage"}
+)
 """What only operators have."""
 
 DIRECTORY_PERMISSIONS: Final = frozenset({"users:read", "users:manage", "groups:read", "groups:manage"})
 """What a directory's token may do, in its own directory."""
+
+
+ONLY_OPERATORS: Final = "only operators may do this; use an operator's key"
+"""What a tenant's key is told where the deployment as a whole is asked for."""
 
 
 class Held(msgspec.Struct, frozen=True):

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from adapters.credentials import Credential
 from adapters.index.history import IndexHistory
 from adapters.resident import Residents
 from api.wiring import RESIDENT
+from domain.access.credentials import Credential
 from domain.access.roles import AssignRole, ChangeRole, DefineRole
 from domain.access.secrets import digest
 from domain.agents import IssueApiKey, RotateApiKey

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from domain.access.check import TENANT_PERMISSIONS
-from tests.node import NodeProcess
+from tests.node import NodeProcess, until
 
 
 class Organisation(NamedTuple):
@@ -15,10 +15,11 @@ class Organisation(NamedTuple):
 
 
 PERMISSIONS = sorted(TENANT_PERMISSIONS)
+SINK = {"target": "https", "settings": {"url": "https://receiver.invalid/"}, "secrets": {}}
 
 
 def organisation(node: NodeProcess, name: str) -> Organisation:
-    """A tenant with a user in a group, a directory, a role, a key, a flag, a webhook to nowhere, and a setting."""
+    """A tenant with one of everything: a user in a group, a role, a key, a webhook and a sink to nowhere, and so on."""
     with node.client() as operator:
 
         def make(path: str, body: dict[str, Any]) -> Any:
@@ -37,7 +38,13 @@ def organisation(node: NodeProcess, name: str) -> Organisation:
         issued = make(f"{base}/keys", {"permissions": PERMISSIONS})
         flag = make(f"{base}/flags", {"key": "shiny"})["id"]
         webhook = make(f"{base}/webhooks", {"url": "https://receiver.invalid/"})["id"]
+        hold = make(f"{base}/legal_holds", {"reason": "A lawsuit"})["id"]
+        sink = make(f"{base}/sinks", SINK)["id"]
+        action = {"action": "ship.launched", "schema": {"type": "object", "properties": {}}}
+        operator.post(f"{base}/audit-actions", json=action).raise_for_status()
         operator.put(f"{base}/settings/color", json={"value": "blue"}).raise_for_status()
+        export = operator.post(f"{base}/exports", json={"format": "csv", "to": "1"}).raise_for_status().json()["id"]
+        until(lambda: operator.get(f"{base}/exports/{export}").json()["state"] == "done", "the end of an export")
     return Organisation(
         ids={
             "tenant": tenant,
@@ -50,8 +57,13 @@ def organisation(node: NodeProcess, name: str) -> Organisation:
             "key": issued["id"],
             "flag": flag,
             "webhook": webhook,
+            "sink": sink,
+            "export": export,
+            "action": "ship.launched",
             "position": "1",
+            "hold": hold,
             "setting": "color",
+            "tile": "entries/000.p/1",
         },
         key=issued["key"],
         bodies={
@@ -70,6 +82,14 @@ def organisation(node: NodeProcess, name: str) -> Organisation:
             "create_webhook": {"url": "https://receiver.invalid/"},
             "change_webhook": {"patience_seconds": 90},
             "replay_webhook": {"from_position": 1},
+            "create_sink": SINK,
+            "change_sink": {"patience_seconds": 90},
+            "replay_sink": {"from_position": 1},
+            "register_audit_action": {"action": "ship.landed", "schema": {"type": "object", "properties": {}}},
+            "record_audit_events": {"events": [{}]},
+            "request_export": {"format": "csv"},
+            "query_trail": {"sql": "SELECT 1"},
+            "change_retention": {"days": 365},
             "change_setting": {"value": "red"},
             "rename_tenant": {"name": "Other"},
         },

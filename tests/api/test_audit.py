@@ -1,13 +1,14 @@
 """The trail and the events of a tenant: paging, filters, waiting, streams, and what ends them."""
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.api.organisation import Organisation, organisation
-from tests.node import NodeProcess
+from tests.node import NodeProcess, running_node
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +162,173 @@ def test_a_denial_is_recorded_with_where_it_came_from(node: NodeProcess, audited
     assert found["type"] == "CommandRefused"
     assert found["data"]["kind"] == "NotPermitted"
     assert found["request"]["route"] == "/v1/tenants/{tenant}/users"
+
+
+def accesses(client: httpx.Client, **also: Any) -> list[dict[str, Any]]:
+    """What the trail says of its own readers, oldest first."""
+    params = {"type": ["TrailAccessed", "TrailAccessesSummarised"], "order": "oldest", "limit": 500, **also}
+    found: list[dict[str, Any]] = client.get("/v1/trail", params=params).json()["items"]
+    return found
+
+
+def test_a_search_is_in_the_trail_before_it_is_answered(node: NodeProcess) -> None:
+    audited = organisation(node, "Watched")
+    with node.client(audited.key) as client:
+        answer = client.get("/v1/trail", params={"subject": audited.ids["user"], "text": "someone"})
+        assert answer.status_code == 200
+        (access,) = [each for each in accesses(client) if each["data"]["kind"] == "search"][:1]
+    assert access["actor"]["id"] == audited.ids["key"]
+    assert access["authority"]["permission"] == "audit:read"
+    assert access["data"]["question"] == f"subject={audited.ids['user']} text"
+    assert access["data"]["count"] == len(answer.json()["items"]) > 0
+    assert "someone" not in str(access["data"])
+    assert access["data"]["unsealed"] > 0
+    assert f"user:{audited.ids['user']}" not in access["tags"], "reading about somebody is no event about them"
+
+
+def test_pages_and_repeated_questions_write_one_event(node: NodeProcess) -> None:
+    audited = organisation(node, "Paged")
+    with node.client(audited.key) as client:
+        cursor: dict[str, str] = {}
+        for _ in range(4):
+            page = client.get("/v1/trail", params={"order": "oldest", "limit": 2, "to": 9, **cursor}).json()
+            cursor = {"cursor": page["next"]}
+        for _ in range(5):
+            client.get("/v1/trail/counts").raise_for_status()
+            client.get("/v1/trail/facets").raise_for_status()
+        kinds = [each["data"]["kind"] for each in accesses(client)]
+    assert kinds == ["search", "counts", "facets"]
+
+
+def test_who_asks_very_many_questions_is_covered_by_one_event(node: NodeProcess) -> None:
+    audited = organisation(node, "Crawled")
+    with node.client(audited.key) as client:
+        for position in range(1, 40):
+            client.get("/v1/trail", params={"from": position, "to": position}).raise_for_status()
+        found = [each["data"] for each in accesses(client)]
+    assert 10 <= len(found) <= 12
+    assert found[-1]["kind"] == "many"
+
+
+def test_following_the_events_does_not_feed_on_itself(node: NodeProcess) -> None:
+    audited = organisation(node, "Followed")
+    base = f"/v1/tenants/{audited.ids['tenant']}"
+    with node.client(audited.key) as client:
+        after, steps = 0, 0
+        while True:
+            page = client.get(f"{base}/events", params={"after": after, "limit": 5}).json()
+            if not page["items"]:
+                break
+            after, steps = page["next"], steps + 1
+            assert steps < 20, "reading its own accesses makes it grow for ever"
+        head = client.get(f"{base}/events", params={"after": after}).json()["head"]
+        assert client.get(f"{base}/events", params={"after": after}).json()["head"] == head
+        types = [each["type"] for each in client.get(f"{base}/events", params={"after": after - 1}).json()["items"]]
+    assert types == ["TrailAccessed"]
+
+
+def test_a_stream_is_recorded_once(node: NodeProcess) -> None:
+    audited = organisation(node, "Streamed")
+    base = f"/v1/tenants/{audited.ids['tenant']}"
+    with node.client(audited.key) as client, node.client(audited.key) as other:
+        seen = 0
+        with client.stream("GET", f"{base}/events/stream", params={"lasts": 60}) as stream:
+            for line in stream.iter_lines():
+                if not line.startswith("id: "):
+                    continue
+                seen += 1
+                if seen in (5, 6, 7):
+                    add_user(other, base, f"streamed-{seen}")
+                if seen >= 10:
+                    break
+        kinds = [each["data"]["kind"] for each in accesses(other)]
+    assert kinds.count("stream") == 1
+
+
+def test_sums_are_written_when_the_node_stops(tmp_path: Path) -> None:
+    with running_node(tmp_path / "data") as first:
+        audited = organisation(first, "Summed")
+        with first.client(audited.key) as client:
+            for _ in range(3):
+                client.get("/v1/trail", params={"type": "UserProvisioned"}).raise_for_status()
+    with running_node(tmp_path / "data") as second, second.client(audited.key) as client:
+        (summary,) = client.get("/v1/trail", params={"type": "TrailAccessesSummarised"}).json()["items"]
+    assert summary["actor"]["id"] == audited.ids["key"]
+    assert summary["data"]["kind"] == "search"
+    assert (summary["data"]["accesses"], summary["data"]["count"]) == (2, 2)
+
+
+def test_text_is_found_in_names_ids_and_what_may_be_unsealed(node: NodeProcess) -> None:
+    audited = organisation(node, "Texted")
+    base = f"/v1/tenants/{audited.ids['tenant']}"
+    with node.client(audited.key) as owner:
+
+        def found(client: httpx.Client, text: str) -> set[str]:
+            items = client.get("/v1/trail", params={"text": text, "to": 13}).json()["items"]
+            return {each["type"] for each in items}
+
+        assert "FlagDefined" in found(owner, "SHINY")
+        assert "RoleDefined" in found(owner, "users:read")
+        assert "MemberAdded" in found(owner, audited.ids["group"])
+        assert found(owner, "memberadd") == {"MemberAdded"}
+        assert "UserProvisioned" in found(owner, "Someone")
+        assert found(owner, "no such text anywhere") == set()
+        key = issue(owner, base, "audit:read")
+        with node.client(key["key"]) as client:
+            assert "FlagDefined" in found(client, "shiny")
+            assert found(client, "Someone") == set()
+
+
+def test_a_text_search_over_much_says_when_it_was_cut_and_goes_on(node: NodeProcess) -> None:
+    audited = organisation(node, "Scanned")
+    base = f"/v1/tenants/{audited.ids['tenant']}"
+    with node.client(audited.key) as client:
+        for number in range(3):
+            add_user(client, base, f"scanned-{number}")
+        positions: list[int] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = client.get("/v1/trail", params={"text": "scanned-", "limit": 1, **cursor}).json()
+            positions += [each["position"] for each in page["items"]]
+            if page["next"] is None:
+                break
+            cursor = {"cursor": page["next"]}
+    assert len(positions) == 3
+    assert positions == sorted(positions, reverse=True)
+
+
+def test_by_address_and_by_credential(node: NodeProcess) -> None:
+    audited = organisation(node, "Located")
+    base = f"/v1/tenants/{audited.ids['tenant']}"
+    with node.client(audited.key) as client:
+        user = add_user(client, base, "located")
+        by_key = client.get("/v1/trail", params={"credential": audited.ids["key"], "subject": user["id"]}).json()
+        assert [each["type"] for each in by_key["items"]] == ["UserProvisioned"]
+        here = client.get("/v1/trail", params={"address": "127.0.0.1", "subject": user["id"]}).json()
+        assert [each["type"] for each in here["items"]] == ["UserProvisioned"]
+        assert client.get("/v1/trail", params={"address": "192.0.2.1"}).json()["items"] == []
+        assert client.get("/v1/trail", params={"address": "nowhere"}).status_code == 422
+
+
+def test_counts_and_facets_agree_with_the_search(node: NodeProcess) -> None:
+    audited = organisation(node, "Counted")
+    with node.client(audited.key) as client:
+        asked: dict[str, str | int] = {"actor": "opr_first", "to": 13}
+        items = client.get("/v1/trail", params={**asked, "limit": 500}).json()["items"]
+        for bucket in ("hour", "day", "week", "month"):
+            counts = client.get("/v1/trail/counts", params={**asked, "bucket": bucket}).json()
+            assert counts["total"] == len(items) == sum(each["count"] for each in counts["items"])
+            assert not counts["cut"]
+        everything = client.get("/v1/trail/counts", params={"to": 13, "bucket": "day"}).json()
+        assert everything["total"] == 13
+        facets = client.get("/v1/trail/facets", params={**asked, "by": ["type", "permission", "actor_kind"]}).json()
+        assert set(facets["facets"]) == {"type", "permission", "actor_kind"}
+        assert facets["facets"]["actor_kind"] == [{"value": "operator", "count": len(items)}]
+        assert {each["value"]: each["count"] for each in facets["facets"]["type"]}["UserProvisioned"] == 1
+
+
+def test_a_cursor_is_for_the_search_it_came_from(node: NodeProcess, audited: Organisation) -> None:
+    with node.client(audited.key) as client:
+        page = client.get("/v1/trail", params={"limit": 1, "text": "user"}).json()
+        other = client.get("/v1/trail", params={"limit": 1, "text": "flag", "cursor": page["next"]})
+    assert other.status_code == 400

@@ -14,7 +14,7 @@ from tests.node import NodeProcess
 
 ROUNDS = 5
 DEPLOYMENT = "/v1/tenants/_deployment"
-OF_THE_DEPLOYMENT = ("flags", "evaluations", "trail", "events", "verify", "diff")
+OF_THE_DEPLOYMENT = ("flags", "evaluations", "trail", "exports", "events", "verify", "diff", "evidence")
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench import (
+    archive,
     checks,
+    evidence_trees,
     folding,
     http,
     kafka,
@@ -15,6 +17,7 @@ from tests.bench import (
     kafka_failover,
     kafka_two_nodes,
     ledger,
+    replaying,
     simulation,
     sizes,
     views,
@@ -27,6 +30,7 @@ GROUPS: Final[dict[str, tuple[Rows, ...]]] = {
     "ledger": (ledger.rows, folding.rows, http.rows, views.rows, checks.rows, sizes.rows),
     "kafka": (kafka.rows, kafka_catch_up.rows, kafka_failover.rows, kafka_two_nodes.rows),
     "simulation": (simulation.rows,),
+    "evidence": (evidence_trees.rows, archive.rows, replaying.rows),
 }
 """What each group measures, in turn. A function gets an empty folder to work in, and yields rows."""
 

@@ -3,20 +3,26 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+from domain.audit_actions.recording import MOST_TARGETS
 from domain.capabilities import EVENTS
 from domain.directory.users import MOST_HANDLES
 from domain.event import Code, Event, Instant, Sealed, annotations_of, types_within
 from domain.ids import (
+    CheckpointKeyId,
     CredentialId,
     DirectoryId,
+    ExportId,
     FlagId,
     GroupId,
     Handle,
+    HoldId,
     OperatorId,
     RoleId,
+    SinkId,
     TenantId,
     UserId,
     WebhookId,
+    WitnessId,
     id_from,
 )
 
@@ -30,6 +36,11 @@ PREFIXES: Final = {
     FlagId: "flg",
     OperatorId: "opr",
     WebhookId: "whk",
+    SinkId: "snk",
+    ExportId: "exp",
+    CheckpointKeyId: "cpk",
+    WitnessId: "wit",
+    HoldId: "hld",
     Handle: "hdl",
 }
 
@@ -54,7 +65,8 @@ def example(event: type[Event]) -> Event:
 def value(name: str, annotation: Any, number: int) -> Any:
     """A value for a field of this type."""
     if "tuple" in str(annotation):
-        return tuple(_one(name, annotation, number * 100 + each) for each in range(MOST_HANDLES))
+        most = MOST_TARGETS if name == "targets" else MOST_HANDLES
+        return tuple(_one(name, annotation, number * 100 + each) for each in range(most))
     return _one(name, annotation, number)
 
 

@@ -210,7 +210,8 @@ class TestBackup:
 
     def test_a_backup_holds_no_key_that_opens_it(self, node: NodeProcess, tmp_path: Path) -> None:
         muniment("backup", str(tmp_path / "backup"), "--data", str(node.data))
-        assert {each.name for each in (tmp_path / "backup").iterdir()} == {"ledger.db", "manifest.json"}
+        files = {"checkpoints.db", "ledger.db", "manifest.json"}
+        assert {each.name for each in (tmp_path / "backup").iterdir()} == files
         for file in (tmp_path / "backup").iterdir():
             assert (node.data / "root.key").read_text().strip().encode() not in file.read_bytes()
         said = refused("restore", str(tmp_path / "backup"), "--data", str(tmp_path / "restored"))

@@ -66,9 +66,9 @@ def test_what_is_made_at_one_node_reads_the_same_at_all(nodes: list[NodeProcess]
     for path in ("", "/users", "/groups", "/roles", "/keys", "/flags", "/directories", "/settings"):
         answers = [client.get(base + path).json() for client in clients(nodes, made)]
         assert answers[0] == answers[1]
-    trails = [client.get("/v1/trail").json() for client in clients(nodes, made)]
+    trails = [client.get("/v1/trail", params={"to": 9}).json()["items"] for client in clients(nodes, made)]
     assert trails[0] == trails[1]
-    assert len(trails[0]["items"]) > 8
+    assert len(trails[0]) > 8
 
 
 def test_each_write_is_read_at_the_other_node_at_once(nodes: list[NodeProcess], made: Organisation) -> None:

@@ -125,7 +125,7 @@ def pushed(node: NodeProcess) -> Pushed:
 
 def _head(node: NodeProcess, tenant: str) -> int:
     with node.client() as client:
-        return int(client.get(f"/v1/tenants/{tenant}/trail", params={"limit": 1}).json()["position"])
+        return int(client.get(f"/v1/tenants/{tenant}/events", params={"after": 2**53}).json()["head"])
 
 
 async def _edit(node: NodeProcess, tenant: str, loaded: Loaded, directory: dict[str, Any]) -> int:
@@ -172,7 +172,8 @@ def test_a_keyed_change_that_changes_nothing_leaves_only_that(pushed: Pushed) ->
             answer = client.patch(path, json={"display_name": name}, headers={"Idempotency-Key": "again"})
             assert answer.status_code == 200, answer.text
     news = pushed.listed("/trail", **{"from": start + 1})
-    assert [each["type"] for each in news] == ["CommandHadNoEffect"]
+    types = [each["type"] for each in news]
+    assert [each for each in types if not each.startswith("TrailAccess")] == ["CommandHadNoEffect"]
 
 
 def test_the_trail_of_one_person_says_who_and_under_what_authority(pushed: Pushed) -> None:

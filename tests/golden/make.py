@@ -5,7 +5,7 @@ from typing import Final
 
 from adapters.avro.codec import Body, encode_own, encode_shared, encode_tags, frame
 from domain.event import Event, Meta, Sealed
-from domain.tree import Frontier, leaf_hash
+from domain.evidence.tree import Frontier, leaf_hash
 from schemas.registry import Schema, current, published
 from tests import golden
 from tests.domain.examples import EXAMPLES

@@ -13,12 +13,12 @@ from fastavro import parse_schema, schemaless_reader
 
 from adapters.avro.codec import decode_entry, decode_own
 from domain.event import MOST_BYTES
+from domain.evidence.tree import Frontier, leaf_hash
 from domain.ids import TenantId
-from domain.tree import Frontier, leaf_hash
 from schemas.registry import by_id, current, published, released
 from tests import golden
+from tests.domain.evidence.test_tree import merkle_tree_hash
 from tests.domain.examples import EXAMPLES
-from tests.domain.test_tree import merkle_tree_hash
 from tests.golden import GoldenEvent, golden_events, golden_ids, make, plain
 
 TENANT = TenantId("ten_golden")

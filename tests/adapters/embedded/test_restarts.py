@@ -9,6 +9,7 @@ import pytest
 
 from domain.boundary import Expectation, Item
 from domain.command import Refused
+from domain.evidence.tree import Frontier, leaf_hash
 from domain.ledger import (
     Idempotency,
     KeyReused,
@@ -16,7 +17,6 @@ from domain.ledger import (
     Query,
     VersionChanged,
 )
-from domain.tree import Frontier, leaf_hash
 from tests.adapters.index.logs import (
     HERE,
     Clock,

@@ -16,9 +16,9 @@ from adapters.index.ring import RingChange
 from adapters.kafka.applying import LEDGER, ROWS, WAL_PAGES, Applied, Applier
 from adapters.kafka.commits import CommitRead, LogUnlike
 from domain.event import Code
+from domain.evidence.tree import leaf_hash
 from domain.ids import TenantId
 from domain.ledger import OpaqueRecorded
-from domain.tree import leaf_hash
 from tests.adapters.index.logs import HERE, META, THERE, fresh_key, note, running, work
 
 TABLES = ("tenants", "types", "events", "postings", "commits")

@@ -10,8 +10,8 @@ from adapters.kafka.commits import CommitRead, LogUnlike, Verifier
 from adapters.kafka.control import TakeOver, encode_takeover
 from adapters.kafka.headers import CommitMark, control_headers_of, headers_of
 from domain.event import Instant
+from domain.evidence.tree import leaf_hash
 from domain.ids import TenantId
-from domain.tree import leaf_hash
 from tests.golden import golden_events
 
 PLACE = Place("muniment.ledger", 0)

@@ -17,7 +17,7 @@ from adapters.webhooks.dispatcher import Dispatcher
 from domain.command import Command
 from domain.event import Code, Event
 from domain.flags import DefineFlag, SwitchFlagOff, SwitchFlagOn
-from domain.ids import FlagId, TenantId, WebhookId, id_from
+from domain.ids import FlagId, SinkId, TenantId, WebhookId, id_from
 from domain.ledger import Actor, Authority, Caller, NewKeys, Outcome, Query
 from domain.tenants import CreateTenant
 from domain.webhooks.hooks import CreateWebhook
@@ -147,7 +147,7 @@ class Office:
         query = Query(types=tuple(each.__name__ for each in types))
         return [each.event for each in self.history.recorded(tenant, query, 10_000)]
 
-    async def attempts(self, hook: WebhookId, tenant: TenantId = PLANET_EXPRESS) -> list[Any]:
+    async def attempts(self, hook: WebhookId | SinkId, tenant: TenantId = PLANET_EXPRESS) -> list[Any]:
         return await self.dispatcher.attempts(tenant, hook, position=None, before=1 << 62, limit=1000)
 
 

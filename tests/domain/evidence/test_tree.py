@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.tree import EMPTY_ROOT, Frontier, leaf_hash
+from domain.evidence.levels import Levels
+from domain.evidence.proofs import root_at
+from domain.evidence.tree import EMPTY_ROOT, Frontier, leaf_hash
 
 # The inputs and roots that Certificate Transparency's reference implementation is tested with.
 LEAVES = [
@@ -98,3 +100,21 @@ def test_a_copy_grows_alone() -> None:
 def test_a_frontier_of_another_size_is_noticed(size: int, length: int) -> None:
     with pytest.raises(ValueError, match="does not belong to a tree of this size"):
         Frontier.unpack(size, bytes(length))
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(st.lists(st.integers(0, 40), max_size=8))
+def test_many_at_once_are_the_same_as_one_by_one(parts: list[int]) -> None:
+    entries = [str(number).encode() for number in range(sum(parts))]
+    leaves = [leaf_hash(entry) for entry in entries]
+    frontier, levels, at = Frontier(), Levels(), 0
+    for part in parts:
+        frontier.extend(leaves[at : at + part])
+        levels.extend(leaves[at : at + part])
+        at += part
+    one_by_one, alike = grown(entries), Levels()
+    for leaf in leaves:
+        alike.append(leaf)
+    assert (frontier.size, frontier.peaks) == (one_by_one.size, one_by_one.peaks)
+    assert (levels.size, levels.memory) == (alike.size, alike.memory)
+    assert root_at(levels.size, levels.node) == root_at(alike.size, alike.node) == merkle_tree_hash(entries)

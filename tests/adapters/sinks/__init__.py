@@ -1,0 +1,1 @@
+"""Sinks: what they send, against real servers and stand-ins that hold to what the real ones document."""

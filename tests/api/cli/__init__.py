@@ -1,0 +1,1 @@
+"""Commands as they are called, without a process each."""

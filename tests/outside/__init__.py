@@ -1,0 +1,1 @@
+"""Outside verifiers: programs that know nothing of ours and yet come to the same answers."""
