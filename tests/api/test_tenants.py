@@ -14,7 +14,11 @@ from tests.node import NodeProcess
 
 ROUNDS = 5
 DEPLOYMENT = "/v1/tenants/_deployment"
-OF_THE_DEPLOYMENT = ("flags", "evaluations", "trail", "exports", "events", "verify", "diff", "evidence")
+OF_THE_DEPLOYMENT = (
+    *("flags", "evaluations", "trail", "exports", "events", "verify", "diff", "evidence"),
+    *("archive", "retention", "legal_holds", "audit-actions", "state", "why", "what-if", "blast-radius", "incident"),
+    *("blast-radius.dot", "incident.html", "access", "audit-events"),
+)
 
 
 @pytest.fixture

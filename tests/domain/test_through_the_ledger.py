@@ -63,10 +63,11 @@ async def refused(world: World, command: Command, reason: str, kind: type[Refuse
     assert caught.type is kind
 
 
-OF_THE_TRAIL = {
+OF_THE_HISTORY = {
+    *("PlaceLegalHold", "LiftLegalHold", "TrimHistory"),
     *("RecordAccess", "SummariseAccesses", "RequestExport", "FinishExport", "FailExport", "ExpireExport"),
 }
-"""A history outlives its tenant, and so does what is recorded of its readers."""
+"""A history outlives its tenant, and so do holds of it, and what is recorded of its readers."""
 
 
 async def test_a_suspended_tenant_accepts_being_resumed_deleted_or_a_person_erased_and_no_other_wish(
@@ -76,8 +77,11 @@ async def test_a_suspended_tenant_accepts_being_resumed_deleted_or_a_person_eras
     await world.ask(SuspendTenant(PLANET_EXPRESS))
     accepted = {command.__name__ for command in DECIDERS if command.while_suspended}
     of_people = {"SuspendTenant", "ResumeTenant", "DeleteTenant", "EraseUser"}
-    of_the_node = {"ExpireAssignment", "AdvanceWebhook", "GiveUpDelivery", "SettleDeadLetter", "DisableWebhook"}
-    assert accepted == of_people | of_the_node | OF_THE_TRAIL
+    of_the_node = {
+        *("ExpireAssignment", "AdvanceWebhook", "GiveUpDelivery", "SettleDeadLetter", "DisableWebhook"),
+        *("AdvanceSink", "GiveUpOnEvent", "SettleSinkLetter", "DisableSink"),
+    }
+    assert accepted == of_people | of_the_node | OF_THE_HISTORY
     for command in (
         provision(LEELA),
         DeleteUser(FRY),
@@ -102,7 +106,7 @@ async def test_a_deleted_tenant_accepts_nothing(world: World) -> None:
 
 async def test_a_deleted_tenant_accepts_that_its_people_are_erased_and_no_other_wish(world: World) -> None:
     accepted = {command.__name__ for command in DECIDERS if command.while_deleted}
-    assert accepted == {"EraseUser"} | OF_THE_TRAIL
+    assert accepted == {"EraseUser"} | OF_THE_HISTORY
     await world.ask(provision(FRY))
     await world.ask(provision(LEELA))
     await world.ask(DeleteUser(FRY))
