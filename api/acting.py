@@ -143,7 +143,7 @@ class Acting:
 
     async def _recorded(self, command: Command, expects: tuple[Expectation, ...], attempts: int) -> Outcome:
         try:
-            return await self.node.ledger.execute(command, self._caller(), expects=expects, keys=self.keys)
+            return await self.node.ledger.execute(command, self.as_caller(), expects=expects, keys=self.keys)
         except AuthorityChanged:
             if attempts == 1:
                 raise
@@ -153,7 +153,7 @@ class Acting:
 
     async def refuse(self, reason: str) -> None:
         """Record that the caller may not do this, and say so; raises NotPermitted."""
-        await self.node.ledger.refuse(self._permission, self._caller(), reason, keys=self.keys)
+        await self.node.ledger.refuse(self._permission, self.as_caller(), reason, keys=self.keys)
 
     def inside(self, tenant: TenantId) -> "Acting":
         """The same caller in another tenant, with keys of its own; for operators."""
@@ -197,9 +197,6 @@ class Acting:
 
     def as_caller(self) -> Caller:
         """Who asks, as the ledger is told."""
-        return self._caller()
-
-    def _caller(self) -> Caller:
         credential = self.credential
         authority = Authority(
             permission=self._permission,

@@ -26,10 +26,10 @@ from api.data_folder import DataFolder
 from api.http.moments import AtInstant, parse_moment
 from api.http.paging import Cursors
 from api.http.problems import CONFLICT, Problem
+from api.kept_views import RESIDENT
 from api.pages.sessions import Sessions
 from api.permitted import credential_of
 from api.read_only import NoAccesses, NoLedger, ReadOnly
-from api.wiring import RESIDENT
 from domain.access import secrets
 from domain.access.check import Subject
 from domain.access.credentials import Credential

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -227,11 +228,20 @@ class Checkpointing:
             raise problems.unavailable(f"{problem}: ask again once the next checkpoint is made", 5) from problem
 
     async def bundle(self, tenant: TenantId, positions: Sequence[int]) -> bytes | None:
-        """The bundle of these events, for what is written beside others' files; None if no checkpoint covers them."""
-        try:
-            return await asyncio.to_thread(self.proving.bundle, tenant, positions)
-        except (NotCommitted, TooMany, TreeShort):
-            return None
+        """The bundle of these events, for what is written beside others' files.
+
+        None if no checkpoint covers them, and this node can't make one that does.
+        """
+        for may_make in (True, False):
+            try:
+                return await asyncio.to_thread(self.proving.bundle, tenant, positions)
+            except NotCommitted:
+                if may_make:
+                    with contextlib.suppress(*_UNREADY):
+                        await self.make()
+            except (TooMany, TreeShort):
+                break
+        return None
 
     def check_log(self) -> str | None:
         """What is wrong with the deployment's log, if anything is. Takes its time."""

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,6 +36,7 @@ from api.embedded_side import EmbeddedSide
 from api.exporting import Exporting
 from api.findings import Findings
 from api.http.paging import Cursors
+from api.kept_views import AUDITED, RESIDENT
 from api.log_side import LogSide
 from api.operator_key import ensure_operator_key
 from api.pages.sessions import Sessions
@@ -46,38 +47,10 @@ from api.trail_access import Accesses
 from api.trail_counting import Columns
 from api.trail_query import measure
 from api.upkeep import Upkeep
-from domain.access.credentials import Credential, ResidentViews
+from domain.access.credentials import Credential
 from domain.ids import DirectoryId, TenantId
-from domain.view import StoredViews, View, ViewBehind, ViewUnavailable
-from projections import access, agents, directory, flags, tenants
+from domain.view import StoredViews, ViewBehind, ViewUnavailable
 from replay.folded import Folded
-
-RESIDENT: Final = ResidentViews(
-    tenants=tenants.TENANTS,
-    names=tenants.NAMES,
-    directories=directory.DIRECTORIES,
-    tokens=directory.TOKENS,
-    api_keys=agents.API_KEYS,
-    operator_keys=agents.OPERATOR_KEYS,
-    roles=access.ROLES,
-    assignments=access.ASSIGNMENTS,
-    flags=flags.FLAGS,
-    targets=flags.TARGETS,
-)
-
-AUDITED: Final[Mapping[str, View[Any]]] = {
-    "users": directory.USERS,
-    "groups": directory.GROUPS,
-    "members": directory.MEMBERS,
-    "directories": directory.DIRECTORIES,
-    "roles": access.ROLES,
-    "assignments": access.ASSIGNMENTS,
-    "keys": agents.API_KEYS,
-    "flags": flags.FLAGS,
-    "flag_targets": flags.TARGETS,
-    "settings": tenants.SETTINGS,
-}
-"""The views that SQL for auditors sees, by the names it uses."""
 
 DAY: Final = 86_400_000_000
 """Microseconds."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from adapters.index.history import IndexHistory
 from adapters.resident import Residents
-from api.wiring import RESIDENT
+from api.kept_views import RESIDENT
 from domain.access.credentials import Credential
 from domain.access.roles import AssignRole, ChangeRole, DefineRole
 from domain.access.secrets import digest

@@ -15,8 +15,8 @@ from adapters.index.sequencer import Committed
 from adapters.keyring import Keyring
 from adapters.local_ledger import LocalLedger
 from adapters.resident import Residents
+from api.kept_views import RESIDENT
 from api.tenant_names import DEADLINE, Naming, compared_name, settle, settle_names
-from api.wiring import RESIDENT
 from domain import tenants
 from domain.command import Command, Taken
 from domain.event import Instant, Sealed

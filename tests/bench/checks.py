@@ -10,7 +10,7 @@ from typing import Final
 
 from adapters.index.history import IndexHistory
 from adapters.resident import Residents
-from api.wiring import RESIDENT
+from api.kept_views import RESIDENT
 from domain.access import secrets
 from domain.agents import IssueApiKey
 from domain.event import Code

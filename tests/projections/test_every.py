@@ -24,7 +24,7 @@ UNFOLLOWED = {
     *(event.__name__ for event in EVENTS_OF["audit"] if not event.__name__.startswith("Export")),
     *(event.__name__ for event in EVENTS_OF["evidence"]),
 }
-"""What changes no row: the keys' end, what is about an attempt or an action, and what is asked of the history itself."""
+"""What changes no row: the keys' end, what is about an attempt or an action, what is asked of the history itself."""
 
 
 def sealed_in(struct: Any) -> Iterator[Sealed]:
