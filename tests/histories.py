@@ -22,6 +22,9 @@ _KINDS: Final[dict[Any, str]] = {
     ids.FlagId: "flg",
     ids.OperatorId: "opr",
     ids.WebhookId: "whk",
+    ids.SinkId: "snk",
+    ids.ExportId: "exp",
+    ids.HoldId: "hld",
     ids.Handle: "hdl",
 }
 _CODES: Final = (
