@@ -46,8 +46,13 @@ class Depot(Office):
         return NewKeys()
 
     async def reached(self, sink: SinkId, position: int, tenant: TenantId = PLANET_EXPRESS) -> None:
-        """Until everything up to a position has been dealt with."""
-        await until(lambda: self.place(sink, tenant) >= position, f"{sink} comes to {position}")
+        """Until everything up to a position has been dealt with; what fails meanwhile is tried again."""
+
+        def holds() -> bool:
+            self.try_again(sink, tenant)
+            return self.place(sink, tenant) >= position
+
+        await until(holds, f"{sink} comes to {position}")
 
     def place(self, sink: SinkId, tenant: TenantId = PLANET_EXPRESS) -> int:
         found = self.dispatcher.progress(tenant, sink)
@@ -63,10 +68,12 @@ class Depot(Office):
         await until(holds, f"{times} failures")
 
     async def trouble(self, sink: SinkId, text: str, tenant: TenantId = PLANET_EXPRESS) -> None:
-        """Until the last attempt has failed for a reason that holds this text."""
+        """Until the last attempt has failed for a reason that holds this text; another reason is given another try."""
 
         def holds() -> bool:
             found = self.dispatcher.progress(tenant, sink)
+            if found and found.trouble and text not in found.trouble:
+                self.try_again(sink, tenant)
             return bool(found and found.trouble and text in found.trouble)
 
         await until(holds, f"a failure that says {text}")

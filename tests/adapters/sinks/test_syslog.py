@@ -42,9 +42,11 @@ class Collector:
         self.close_after: int | None = None
         self.certificates: list[Any] = []
         self.port = 0
+        self.writers: list[asyncio.StreamWriter] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.writers.append(writer)
         self.certificates.append(writer.get_extra_info("peercert"))
         try:
             while True:
@@ -92,6 +94,9 @@ async def collecting(authority: trustme.CA, *, asks: bool = False) -> AsyncItera
         yield collector
     finally:
         server.close()
+        for writer in collector.writers:
+            writer.transport.abort()
+        await asyncio.gather(*(each.wait_closed() for each in collector.writers), return_exceptions=True)
 
 
 async def test_events_are_messages_in_order_over_one_connection(authority: trustme.CA, trusted: str) -> None:
