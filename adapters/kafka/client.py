@@ -70,8 +70,27 @@ class Writer(Protocol):
         ...
 
 
+class Settler(Protocol):
+    """A writer of nothing but the ends of transactions. Whatever it raises ends it: close it, and open a new one."""
+
+    def open(self, timeout: float) -> None:
+        """As a writer's: it fences the writers of its transactional id, and is fenced by the next. Raises the same."""
+        ...
+
+    def mark(self, places: Collection[Place], timeout: float, *, commit: bool) -> None:
+        """End in these partitions what earlier writers of the transactional id left without an end.
+
+        The brokers write the markers soon after this returns. Raises Fenced or OutcomeUnknown.
+        """
+        ...
+
+    def close(self) -> None:
+        """Never raises."""
+        ...
+
+
 class Reader(Protocol):
-    """Reads what was committed, in the order of each partition."""
+    """Reads each partition in its order; unless it was made otherwise, only what was committed."""
 
     def assign(self, offsets: Mapping[Place, int]) -> None:
         """Read these partitions from these offsets on; those that were read before and are not named, no more.
@@ -170,7 +189,11 @@ class Client(Protocol):
         """`transaction_timeout`: seconds after which the broker aborts what its writer left open."""
         ...
 
-    def reader(self) -> Reader: ...
+    def settler(self, transactional_id: str, transaction_timeout: float) -> Settler: ...
+
+    def reader(self, *, committed: bool = True) -> Reader:
+        """`committed`: False to see also what is in open transactions, and what was aborted."""
+        ...
 
     def admin(self) -> Admin: ...
 

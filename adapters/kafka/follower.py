@@ -212,10 +212,15 @@ class Follower:
                 act, done = self._orders.get_nowait()
             except queue.Empty:
                 return before != set(self._following.items())
+            awaited = done.set_running_or_notify_cancel()
             try:
-                done.set_result(act())
+                result = act()
             except Exception as problem:
-                done.set_exception(problem)
+                if awaited:
+                    done.set_exception(problem)
+            else:
+                if awaited:
+                    done.set_result(result)
 
     def _let_go(self, partition: int) -> None:
         if (gone := self._following.pop(partition, None)) is not None:
@@ -225,10 +230,13 @@ class Follower:
         """That the log still holds what the indexes were made of. Marks a partition that differs as in trouble."""
         wanted = {each.ledger: each for each in self._following.values() if each.last >= 0}
         ends = self._admin.ends(list(wanted), committed=False) if wanted else {}
+        stable = self._admin.ends(list(wanted), committed=True) if wanted else {}
         for place, each in list(wanted.items()):
             if ends[place] <= each.last:
                 self._give_up(each, f"{place.topic}/{place.partition} ends before what this node has read of it")
                 del wanted[place]
+            elif stable[place] <= each.last:
+                del wanted[place]  # its transaction has no end yet; if it hangs, the next owner looks at it
         deadline = time.monotonic() + PATIENCE
         assign({place: each.last for place, each in wanted.items()})
         while wanted:

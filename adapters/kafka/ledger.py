@@ -76,7 +76,7 @@ class KafkaLedger:
         self._threads = ThreadPoolExecutor(MOST_TAKEOVERS, "takeover")
 
     async def start(self) -> None:
-        """Returns once the indexes have read what was there; partitions are owned soon after."""
+        """Returns once the indexes have read what was committed; partitions are owned soon after."""
         options = self._options
         options.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FolderLock(options.folder)
@@ -133,7 +133,7 @@ class KafkaLedger:
 
     async def _catch_up(self) -> None:
         places = {each.number: self.topics.of_ledger(each.number) for each in self.partitions}
-        ends = await asyncio.to_thread(lambda: self._admin.ends(list(places.values()), committed=False))
+        ends = await asyncio.to_thread(lambda: self._admin.ends(list(places.values()), committed=True))
         total = sum(ends.values())
         telling = asyncio.get_running_loop().create_task(self._tell_progress(total))
         try:

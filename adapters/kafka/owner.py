@@ -8,33 +8,26 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from functools import partial
 from typing import Final, Protocol, TypeVar
 
 import structlog
 
-from adapters.fresh_ids import random_12
 from adapters.index.batch import Batch
 from adapters.index.clock_watch import steady_clock
 from adapters.index.deciding import Elsewhere
-from adapters.index.log import LogShorter, end_of_log
+from adapters.index.log import LogShorter
 from adapters.index.sequencer import Committed, Ended, PartitionSequencer, answer_one
 from adapters.index.waiting import Waiting, WaitingQueue
-from adapters.kafka.client import Admin, Client, Fenced, OutcomeUnknown, Record, Unavailable, Writer
-from adapters.kafka.control import TakeOver, encode_takeover
+from adapters.kafka.client import Admin, Client, Fenced, OutcomeUnknown, Unavailable
 from adapters.kafka.follower import Follower
-from adapters.kafka.headers import CommitMark, control_headers_of, schema_header
 from adapters.kafka.log import KafkaLog, SchemaIds
-from adapters.kafka.partition import Owner, Partition
+from adapters.kafka.partition import Partition
+from adapters.kafka.taking_over import TakeOvers
 from adapters.kafka.topics import Topics
 from domain.ledger import NotReady, Outcome, Work
 
 T = TypeVar("T")
 
-TRANSACTION_TIMEOUT: Final = 10.0
-"""Seconds after which the broker ends what a dead owner left open; readers wait for it no longer than that."""
-OPEN_TIMEOUT: Final = 20.0
-READ_TIMEOUT: Final = 60.0
 PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 5.0
 PATIENCE: Final = 20.0
@@ -80,21 +73,18 @@ class Ownership:
     ) -> None:
         """`changed` is told that the partition is owned, or no more. `fencing`: False only to show what it prevents."""
         self.partition = partition
-        self._client = client
-        self._admin = admin
-        self._topics = topics
         self._follower = follower
-        self._address = address
         self._clock = clock
         self._committed = committed
         self._regroup = regroup
         self._changed = changed
         self._threads = threads
         self._elsewhere = elsewhere
-        self._schemas = schemas
         self._steady = steady
         self._accept_gap = accept_gap
-        self._fencing = fencing
+        self._take_overs = TakeOvers(
+            partition, client, admin, topics, follower, address, clock, threads, schemas=schemas, fencing=fencing
+        )
         self._queue = WaitingQueue()
         self._generation = 0
         self._wanted = asyncio.Event()
@@ -109,7 +99,6 @@ class Ownership:
         self.trouble: str | None = None
         """Why the last attempt to take over failed."""
         self.takeovers = 0
-        self._regrouped_after = 0
 
     @property
     def is_ours(self) -> bool:
@@ -189,7 +178,7 @@ class Ownership:
 
     async def _hold(self) -> None:
         """Take over, and serve until it is over."""
-        log = await self._take_over()
+        log = await self._take_overs.take(self._generation, lambda: self.is_ours)
         self.trouble = None
         ended: Ended | None = None
         try:
@@ -254,82 +243,9 @@ class Ownership:
         finally:
             unwanted.cancel()
 
-    async def _take_over(self) -> KafkaLog:
-        """Fence, read to the end, say so in the log, read up to that. Raises Fenced, Unavailable, OutcomeUnknown."""
-        partition, number = self.partition, self.partition.number
-        place, generation = self._topics.of_ledger(number), self._generation
-        name = self._topics.transactional_id(number)
-        if not self._fencing:
-            name += f".{random_12().hex()}"
-        await self._read_all(committed=True)
-        self._must_be_newer(generation)  # before anybody is fenced
-        writer = self._client.writer(name, TRANSACTION_TIMEOUT)
-        try:
-            await self._on_thread(partial(writer.open, OPEN_TIMEOUT))
-            await self._read_all(committed=False)
-            self._must_be_newer(generation)
-            if not self.is_ours:
-                raise Unavailable("the partition went to another node meanwhile")
-            offset, owner = await self._say_so(writer, generation)
-            await partition.until_passed(offset + 1, READ_TIMEOUT)
-            if partition.owner != owner:
-                raise Fenced
-            await self._follower.release(number)
-        except BaseException:
-            await asyncio.shield(self._on_thread(writer.close))
-            raise
-
-        def end() -> int:
-            return self._admin.ends([place], committed=False)[place]
-
-        return KafkaLog(writer, partition.database, self._topics, number, owner.epoch, offset, end, self._schemas)
-
-    async def _read_all(self, *, committed: bool) -> None:
-        """Until the follower has read what there is, the keyring's changes too. Raises Unavailable.
-
-        `committed`: only up to a transaction that is still open, which only the broker or `open` ends.
-        """
-        partition, number = self.partition, self.partition.number
-        if partition.trouble:
-            raise Unavailable(partition.trouble)
-        ledger, keyring = self._topics.of_ledger(number), self._topics.of_keyring(number)
-        ends = await self._on_thread(lambda: self._admin.ends([ledger, keyring], committed=committed))
-
-        def read() -> bool:
-            return partition.passed >= ends[ledger] and partition.keyring_passed >= ends[keyring]
-
-        await partition.until(read, READ_TIMEOUT, "the partition was not read to its end in time")
-
     async def _on_thread(self, do: Callable[[], T]) -> T:
         """On one of the threads for what may take long, so that nothing else waits for it."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, do)
-
-    def _must_be_newer(self, generation: int) -> None:
-        """Raises Fenced if an owner came by a newer assignment than ours.
-
-        Generations begin anew once a group was forgotten. So after leaving the group because of an owner, an assignment
-        is newer than that owner whatever its number: it was made after the owner's record was read.
-        """
-        owner = self.partition.owner
-        if owner.generation > generation and owner.address != self._address and owner.epoch != self._regrouped_after:
-            self._regrouped_after = owner.epoch
-            raise Fenced
-
-    async def _say_so(self, writer: Writer, generation: int) -> tuple[int, Owner]:
-        """Commit the takeover record; its offset, and what it says."""
-        partition = self.partition
-        end = end_of_log(partition.database.writer)
-        owner = Owner(partition.owner.epoch + 1, generation, self._address)
-        now = self._clock()
-        value = encode_takeover(TakeOver(*owner, end.sequence, end.chain, now))
-        mark = CommitMark(random_12() + bytes(4), 0, 1, owner.epoch, end.sequence)
-        headers = control_headers_of(value, now, mark)
-        if self._schemas is not None:
-            headers.append(schema_header(value))
-            value = self._schemas.swap_out(value)
-        record = Record(self._topics.of_ledger(partition.number), None, value, headers)
-        (offset,) = await self._on_thread(partial(writer.commit, [record], OPEN_TIMEOUT))
-        return offset, owner
 
     async def _resolve(self, batch: Batch) -> None:
         """Find out what became of a commit: after the next takeover, what is not in the log will never be."""

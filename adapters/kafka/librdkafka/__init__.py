@@ -11,12 +11,13 @@ except ModuleNotFoundError:
         "kafka-python."
     ) from None
 
-from adapters.kafka.client import Admin, Callbacks, Membership, Reader, Writer
+from adapters.kafka.client import Admin, Callbacks, Membership, Reader, Settler, Writer
 from adapters.kafka.librdkafka.admin import LibrdkafkaAdmin
 from adapters.kafka.librdkafka.connecting import connection
 from adapters.kafka.librdkafka.membership import LibrdkafkaMembership
 from adapters.kafka.librdkafka.reader import LibrdkafkaReader
 from adapters.kafka.librdkafka.writer import LibrdkafkaWriter
+from adapters.kafka.python import PythonClient
 from adapters.kafka.settings import KafkaSettings
 
 
@@ -24,13 +25,18 @@ class LibrdkafkaClient:
     """Makes what the ledger needs; each connects when it is first used."""
 
     def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
         self._connection = connection(settings)
 
     def writer(self, transactional_id: str, transaction_timeout: float) -> Writer:
         return LibrdkafkaWriter(self._connection, transactional_id, transaction_timeout)
 
-    def reader(self) -> Reader:
-        return LibrdkafkaReader(self._connection)
+    def settler(self, transactional_id: str, transaction_timeout: float) -> Settler:
+        """By the other library: this one ends no transaction into which it has not written."""
+        return PythonClient(self._settings).settler(transactional_id, transaction_timeout)
+
+    def reader(self, *, committed: bool = True) -> Reader:
+        return LibrdkafkaReader(self._connection, committed=committed)
 
     def admin(self) -> Admin:
         return LibrdkafkaAdmin(self._connection)

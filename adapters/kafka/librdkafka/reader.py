@@ -1,4 +1,4 @@
-"""A consumer of librdkafka that joins no group and reads what was committed, from where it is told."""
+"""A consumer of librdkafka that joins no group and reads what was committed, or all, from where it is told."""
 
 import contextlib
 import time
@@ -15,7 +15,6 @@ _SETTINGS: Mapping[str, Any] = {
     "group.id": "muniment-no-group",  # the library wants one; nothing joins it
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
-    "isolation.level": "read_committed",
     "auto.offset.reset": "error",
     "enable.partition.eof": True,
     "fetch.min.bytes": 1,
@@ -38,8 +37,9 @@ _NOTHING = (KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError._ALL_BROKERS_DOWN,
 class LibrdkafkaReader:
     """Markers and aborted records move the library's own position; the end of a partition tells it besides."""
 
-    def __init__(self, connection: Mapping[str, Any]) -> None:
-        self._config = {**connection, **_SETTINGS}
+    def __init__(self, connection: Mapping[str, Any], *, committed: bool = True) -> None:
+        isolation = "read_committed" if committed else "read_uncommitted"
+        self._config = {**connection, **_SETTINGS, "isolation.level": isolation}
         self._consumer: Consumer | None = None
         self._outage = Outage()
         self._down_since = 0.0

@@ -1,6 +1,6 @@
 """Kafka by kafka-python: the client that needs nothing compiled."""
 
-from adapters.kafka.client import Admin, Callbacks, Membership, Reader, Writer
+from adapters.kafka.client import Admin, Callbacks, Membership, Reader, Settler, Writer
 from adapters.kafka.python.admin import PythonAdmin
 from adapters.kafka.python.connecting import connection, keep_quiet
 from adapters.kafka.python.membership import PythonMembership
@@ -19,8 +19,11 @@ class PythonClient:
     def writer(self, transactional_id: str, transaction_timeout: float) -> Writer:
         return PythonWriter(self._connection, transactional_id, transaction_timeout)
 
-    def reader(self) -> Reader:
-        return PythonReader(self._connection)
+    def settler(self, transactional_id: str, transaction_timeout: float) -> Settler:
+        return PythonWriter(self._connection, transactional_id, transaction_timeout)
+
+    def reader(self, *, committed: bool = True) -> Reader:
+        return PythonReader(self._connection, committed=committed)
 
     def admin(self) -> Admin:
         return PythonAdmin(self._connection)

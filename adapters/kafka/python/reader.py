@@ -1,4 +1,4 @@
-"""A consumer of kafka-python that belongs to no group and reads what was committed, from where it is told."""
+"""A consumer of kafka-python that belongs to no group and reads what was committed, or all, from where it is told."""
 
 import contextlib
 import time
@@ -15,7 +15,6 @@ _MIB = 1024 * 1024
 _SETTINGS: Mapping[str, Any] = {
     "group_id": None,
     "enable_auto_commit": False,
-    "isolation_level": "read_committed",  # the library's own default shows what was aborted
     "auto_offset_reset": "none",
     "fetch_min_bytes": 1,
     "fetch_max_wait_ms": 500,
@@ -34,8 +33,9 @@ _SILENCE = 10.0
 class PythonReader:
     """Connects at its first poll."""
 
-    def __init__(self, connection: Mapping[str, Any]) -> None:
-        self._config = {**connection, **_SETTINGS}
+    def __init__(self, connection: Mapping[str, Any], *, committed: bool = True) -> None:
+        isolation = "read_committed" if committed else "read_uncommitted"
+        self._config = {**connection, **_SETTINGS, "isolation_level": isolation}
         self._consumer: Any = None
         self._network: Any = None
         self._wanted: dict[Place, int] = {}

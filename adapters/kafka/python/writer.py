@@ -7,7 +7,7 @@ inside. That is why this module, and no other, knows the names of its inner part
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaProducer, TopicPartition
@@ -36,6 +36,7 @@ _SETTINGS: Mapping[str, Any] = {
     "metrics_enabled": False,
     "allow_auto_create_topics": False,
 }
+_PAUSE = 0.005
 _FENCED = (ProducerFencedError, InvalidProducerEpochError, TransactionalIdAuthorizationFailedError)
 
 
@@ -109,11 +110,42 @@ class PythonWriter:
         offsets: list[int] = [future.get(_seconds(deadline)).offset for future in futures]
         if min(offsets) < 0 or not all(map(transaction.is_partition_added, partitions)):
             raise KafkaError("not every record is known to be in the transaction")
-        ending = transaction.begin_commit()
-        producer._sender.wakeup()
-        if not ending.wait(_milliseconds(deadline)):
-            raise KafkaTimeoutError("no answer to the commit in time")
+        self._end(transaction.begin_commit(), deadline)
         return offsets
+
+    def mark(self, places: Collection[Place], timeout: float, *, commit: bool) -> None:
+        """See adapters.kafka.client.Settler: a transaction that has partitions and no records."""
+        if self._producer is None:
+            raise OutcomeUnknown(f"The writer {self._id} is closed, and nothing was sent: open a new one.")
+        started = time.monotonic()
+        try:
+            self._mark(places, started + timeout, commit)
+        except KafkaError as error:
+            self.close()
+            raise self._verdict(error, started) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _mark(self, places: Collection[Place], deadline: float, commit: bool) -> None:
+        producer, transaction = self._producer, self._producer._transaction_manager
+        partitions = [self._partition(place, deadline) for place in places]
+        producer.begin_transaction()
+        for partition in partitions:
+            transaction.maybe_add_partition_to_transaction(partition)
+        producer._sender.wakeup()
+        while not all(map(transaction.is_partition_added, partitions)):
+            if transaction.has_error():
+                raise transaction.last_error
+            if time.monotonic() > deadline:
+                raise KafkaTimeoutError("the partitions were not added to the transaction in time")
+            time.sleep(_PAUSE)
+        self._end(transaction.begin_commit() if commit else transaction.begin_abort(), deadline)
+
+    def _end(self, ending: Any, deadline: float) -> None:
+        self._producer._sender.wakeup()
+        if not ending.wait(_milliseconds(deadline)):
+            raise KafkaTimeoutError("no answer to the end of the transaction in time")
 
     def _partition(self, place: Place, deadline: float) -> Any:
         if place.partition not in self._producer._wait_on_metadata(place.topic, _milliseconds(deadline)):
