@@ -132,7 +132,7 @@ def test_who_is_erased_can_be_opened_at_no_node(nodes: list[NodeProcess], made: 
     assert other.post(f"/v1/tenants/{tenant}/users/{user}/erase").is_success
     for node in nodes:
         kept = []
-        for file in (node.data / "indexes").glob("*.db"):
+        for file in (node.data / "indexes").glob("[0-9]*.db"):
             with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
                 kept += connection.execute("SELECT wrapped FROM data_keys WHERE subject = ?", (user,)).fetchall()
         assert kept

@@ -69,7 +69,8 @@ def create(client: httpx.Client, tenant: str, name: str, key: str) -> httpx.Resp
 def before(tmp_path_factory: pytest.TempPathFactory, shared_database: str) -> Before:
     """Its views are where those of the nodes on Kafka will be."""
     data = tmp_path_factory.mktemp("moved") / "data"
-    with running_node(data, environment={"MUNIMENT_POSTGRES": shared_database}) as node:
+    environment = {"MUNIMENT_POSTGRES": shared_database}
+    with running_node(data, environment=environment) as node:
         told = muniment("demo", "--small", "--data", str(data))
         tenant = told["planet_express"]["tenant"]
         with node.client() as client:
@@ -77,7 +78,8 @@ def before(tmp_path_factory: pytest.TempPathFactory, shared_database: str) -> Be
             assert retried.status_code == 201
             erased = create(client, tenant, "seymour", "first-seymour").json()["id"]
             assert client.post(f"/v1/tenants/{tenant}/users/{erased}/erase").json()["done"]
-            return Before(data, node.operator_key, tenant, answers(client, tenant), retried.json(), erased)
+    with running_node(data, environment=environment) as node, node.client() as client:  # all is recorded by now
+        return Before(data, node.operator_key, tenant, answers(client, tenant), retried.json(), erased)
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +177,7 @@ def test_the_folder_says_where_its_ledger_is(before: Before, settings: dict[str,
 def test_without_the_mark_the_folder_is_what_it_was(
     before: Before, node: NodeProcess, moved: dict[str, Any], tmp_path: Path
 ) -> None:
-    for name in ("ledger.db", "ledger.tail", "root.key", "operator.key"):
+    for name in ("ledger.db", "ledger.tail", "checkpoints.db", "root.key", "operator.key"):
         shutil.copy2(before.data / name, tmp_path)
     verified = muniment("verify", "--data", str(tmp_path))
     assert verified["holds"]
