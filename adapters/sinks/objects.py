@@ -6,6 +6,7 @@ next begins after it. A replay writes its objects beside the others, under its o
 
 import asyncio
 import gzip
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -38,7 +39,7 @@ class Place(Protocol):
     def most_events(self) -> int: ...
 
 
-class ObjectTarget(HttpTarget):
+class ObjectTarget(HttpTarget, ABC):
     """See adapters.sinks.target.Target; `_put` and `_last` are the storage's."""
 
     def __init__(self, courier: Courier, sink: str, turn: int, place: Place) -> None:
@@ -77,13 +78,13 @@ class ObjectTarget(HttpTarget):
             return Carried(Answer(None, NOT_OURS), count)
         return Carried(Answer(200, "it was there already", until=found), count)
 
+    @abstractmethod
     async def _put(self, name: str, body: bytes, last: int) -> Answer:
         """Make an object unless there is one of this name: then the answer's status is 412."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _last(self, name: str) -> int | Answer:
         """How far an object goes, or why that can't be known."""
-        raise NotImplementedError
 
 
 def last_from(answer: Answer, text: str | None) -> int | Answer:

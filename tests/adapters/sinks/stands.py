@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -88,7 +89,7 @@ def serving(serve: Serve) -> Iterator[str]:
         server.server_close()
 
 
-class Stand:
+class Stand(ABC):
     """`answers` are given one after another before anything is looked at; `taken` is what was accepted, in order."""
 
     def __init__(self) -> None:
@@ -101,8 +102,9 @@ class Stand:
         self.asked.append(asked)
         return self.answers.popleft() if self.answers else self.answer(asked)
 
+    @abstractmethod
     def answer(self, asked: Asked) -> Answered:
-        raise NotImplementedError
+        """What the service would say."""
 
     def take(self, batch: list[Any]) -> None:
         self.batches.append(len(batch))
